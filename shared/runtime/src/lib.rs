@@ -1,1 +1,29 @@
-//! Placeholder while the room is built.
+//! What every process needs around its services: configuration, signals, runtimes, telemetry, exit codes.
+//!
+//! ```text
+//! config.rs     one TOML file, `MCP__SECTION__KEY` over it, secrets by reference
+//! cores.rs      one current-thread runtime a core, for listeners
+//! failure.rs    why a run ended, as sysexits has it
+//! metrics.rs    the recorder and the listener that shows it
+//! profile.rs    development, staging, production
+//! shell.rs      what a service is run in
+//! telemetry.rs  the log
+//! ```
+
+mod config;
+mod cores;
+mod failure;
+mod metrics;
+mod profile;
+mod shell;
+mod telemetry;
+
+pub use self::{
+    config::{SecretRef, load, load_str},
+    cores::Cores,
+    failure::Failure,
+    metrics::{MetricsHandle, install_metrics, serve_metrics},
+    profile::Profile,
+    shell::{Readiness, Shell, Stop},
+    telemetry::{LogFormat, start_log},
+};
