@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Makes .venv with the packages of tools/requirements.txt, and a Node.js where the machine has none that is new enough.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Debian splits `venv` off Python; without it `python3 -m venv` stops half way.
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+  tools/debian.sh python3-venv-is-missing=python3-venv
+fi
+[ -x .venv/bin/pip ] || python3 -m venv --clear .venv
+
+install() {
+  .venv/bin/pip --quiet --disable-pip-version-check --no-input install --only-binary :all: --require-hashes -r "$1"
+}
+install tools/requirements.txt
+
+node_major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p')
+if [ "${node_major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then
+  echo "installing Node.js into .venv" >&2
+  install tools/requirements-node.txt
+fi
