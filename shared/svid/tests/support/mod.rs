@@ -1,7 +1,7 @@
 //! Authorities and certificates made for one test, and a handshake without a socket.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
-use std::sync::Arc;
+mod wire;
 
 use mcp_svid::{Identity, TrustBundle};
 use mcp_types::{Clock, Timestamp};
@@ -9,9 +9,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
 };
-use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
+
+pub(crate) use self::wire::handshake;
 
 /// When every test certificate is valid, unless it says otherwise: from 2020 to 2100.
 pub(crate) const NOT_BEFORE_S: i64 = 1_577_836_800;
@@ -32,13 +33,6 @@ impl Clock for Stopped {
     fn now(&self) -> Timestamp {
         self.0
     }
-}
-
-/// What the two ends said of a handshake that failed.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) client: Option<rustls::Error>,
-    pub(crate) server: Option<rustls::Error>,
 }
 
 impl Ca {
@@ -93,50 +87,4 @@ fn dated(mut params: CertificateParams) -> CertificateParams {
     params.not_before = OffsetDateTime::from_unix_timestamp(NOT_BEFORE_S).unwrap();
     params.not_after = OffsetDateTime::from_unix_timestamp(NOT_AFTER_S).unwrap();
     params
-}
-
-/// Carries bytes between two ends until neither has more to say.
-pub(crate) fn handshake(
-    client: &Arc<ClientConfig>,
-    server: &Arc<ServerConfig>,
-) -> Result<(ClientConnection, ServerConnection), Box<Refusal>> {
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut client = ClientConnection::new(client.clone(), name).unwrap();
-    let mut server = ServerConnection::new(server.clone()).unwrap();
-    let mut refusal = Refusal { client: None, server: None };
-    loop {
-        let mut wire = Vec::new();
-        while client.wants_write() {
-            client.write_tls(&mut wire).unwrap();
-        }
-        if let Err(error) = feed(&mut server, &wire) {
-            refusal.server.get_or_insert(error);
-        }
-        let mut back = Vec::new();
-        while server.wants_write() {
-            server.write_tls(&mut back).unwrap();
-        }
-        if let Err(error) = feed(&mut client, &back) {
-            refusal.client.get_or_insert(error);
-        }
-        if wire.is_empty() && back.is_empty() {
-            break;
-        }
-    }
-    if refusal.client.is_some() || refusal.server.is_some() {
-        return Err(Box::new(refusal));
-    }
-    assert!(!client.is_handshaking() && !server.is_handshaking());
-    Ok((client, server))
-}
-
-fn feed<D>(
-    end: &mut impl std::ops::DerefMut<Target = rustls::ConnectionCommon<D>>,
-    mut bytes: &[u8],
-) -> Result<(), rustls::Error> {
-    while !bytes.is_empty() {
-        end.read_tls(&mut bytes).unwrap();
-        end.process_new_packets()?;
-    }
-    Ok(())
 }
