@@ -4,13 +4,16 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use mcp_svid::{
-    BadSvid, ClientAuth, Stranger, TrustBundle, bootstrap_client_config, client_config, client_config_by,
-    peer_id, pin, provider, server_config, server_config_by,
+    BadSvid, ClientAuth, Identity, Stranger, Svid, TrustBundle, bootstrap_client_config, client_config,
+    client_config_by, peer_id, pin, provider, server_config, server_config_by,
 };
-use mcp_types::Timestamp;
+use mcp_types::{Clock, Timestamp};
 use rustls::{
     AlertDescription, CertificateError, CipherSuite, ClientConfig, Error, HandshakeKind, NamedGroup,
     PeerIncompatible, ProtocolVersion, SupportedProtocolVersion,
@@ -201,6 +204,30 @@ fn a_session_is_resumed_under_the_same_configs_and_never_under_a_new_one() {
 }
 
 #[test]
+fn a_resumed_session_outlives_its_certificate_so_the_listener_asks_the_leaf() {
+    let ca = Ca::new("root");
+    let mut params = svid(CONTEXT);
+    params.not_after = params.not_before + time::Duration::minutes(1);
+    let (chain, key) = ca.issue(&params);
+    let clock = Arc::new(Moving(AtomicI64::new(NOT_BEFORE_S)));
+    let server =
+        server_config_by(clock.clone(), &ca.identity(AUTH), &ca.bundle(), ClientAuth::Required).unwrap();
+    let context = Identity::new(chain, key).unwrap();
+    let client = client_config_by(clock.clone(), &context, &ca.bundle(), &AUTH.parse().unwrap()).unwrap();
+    let peer =
+        |server: &rustls::ServerConnection| Svid::read(&server.peer_certificates().unwrap()[0]).unwrap();
+    let (_, first) = handshake(&client, &server).unwrap();
+    assert!(peer(&first).is_current(clock.now()));
+
+    clock.0.fetch_add(120, Ordering::Relaxed);
+    let (_, second) = handshake(&client, &server).unwrap();
+
+    // TLS lets it in: no verifier runs in a resumption.
+    assert_eq!(second.handshake_kind(), Some(HandshakeKind::Resumed));
+    assert!(!peer(&second).is_current(clock.now()));
+}
+
+#[test]
 fn a_newcomer_believes_the_pinned_root_alone() {
     let (ca, other) = (Ca::new("root"), Ca::new("other"));
     let auth = ca.identity(AUTH).with_root_in_chain(ca.certificate.clone()).unwrap();
@@ -306,6 +333,16 @@ fn a_client_without_our_groups_is_refused() {
         refusal.server,
         Some(Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon))
     ));
+}
+
+/// Goes on when told.
+#[derive(Debug)]
+struct Moving(AtomicI64);
+
+impl Clock for Moving {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_secs(self.0.load(Ordering::Relaxed))
+    }
 }
 
 /// A client that knows nothing of SPIFFE: it verifies the DNS name, and shows a certificate of `own`.
