@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mcp_svid::{BadSvid, SpiffeId};
+use mcp_svid::{BadSvid, SpiffeId, is_signed_by};
 use mcp_types::{Entropy, Timestamp, TrustDomain};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer,
@@ -243,17 +243,6 @@ pub(crate) fn draw_serial(entropy: &dyn Entropy) -> [u8; 16] {
     entropy.fill(&mut serial);
     serial[0] = serial[0] & 0x7f | 0x40;
     serial
-}
-
-/// Whether the key of `issuer` signed `subject`.
-pub(crate) fn is_signed_by(subject: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> bool {
-    match (X509Certificate::from_der(subject), X509Certificate::from_der(issuer)) {
-        (Ok((_, subject)), Ok((_, issuer))) => {
-            subject.issuer() == issuer.subject()
-                && subject.verify_signature(Some(issuer.public_key())).is_ok()
-        }
-        _ => false,
-    }
 }
 
 fn is_issued_by_name(subject: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use mcp_svid::{SpiffeId, Svid};
+use mcp_svid::{SpiffeId, Svid, is_signed_by};
 use mcp_types::{Entropy, Timestamp, TrustDomain};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 use rustls_pki_types::CertificateDer;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     BadAuthority, CheckedCsr, NotIssued, Signer,
-    authority::{Authority, BACKDATE_MAX, draw_serial, is_signed_by},
+    authority::{Authority, BACKDATE_MAX, draw_serial},
 };
 
 /// The longest common name that X.509 allows (RFC 5280, appendix A.1, `ub-common-name`).

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! No authority of the mesh carries name constraints: those on URIs, the only names that count here, make the chain
-//! unusable for verifiers that do not know them (rustls-webpki refuses such chains), and those on DNS names would have to foresee
+//! unusable for verifiers that do not know them (X509-SVID, section 4.2; rustls-webpki is one), and those on DNS names would have to foresee
 //! every cluster. A peer's trust domain is compared by the verifiers instead. The edge's authority, which people
 //! lay into their browsers, is constrained to loopback.
 

@@ -7,7 +7,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::{BadPem, BadSvid, SpiffeId, Svid, pem, tls};
+use crate::{BadPem, BadSvid, SpiffeId, Svid, is_signed_by, pem};
 
 /// What a process shows to prove who it is. A clone shares the key.
 #[derive(Clone)]
@@ -172,7 +172,7 @@ impl Drop for SecretKey {
 fn holds_together(chain: &[CertificateDer<'_>]) -> Result<(), BadIdentity> {
     for (at, pair) in chain.windows(2).enumerate() {
         if let [subject, issuer] = pair
-            && !tls::is_signed_by(subject, issuer)
+            && !is_signed_by(subject, issuer)
         {
             return Err(BadIdentity::Chain(at));
         }

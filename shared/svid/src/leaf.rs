@@ -49,7 +49,7 @@ pub enum BadSvid {
     /// It names something else.
     #[error("the certificate's URI is no SPIFFE ID")]
     NotSpiffe(#[source] BadSpiffeId),
-    /// It names a trust domain instead of a workload (X509-SVID, section 4.1 of a leaf's path).
+    /// It names a trust domain instead of a workload (X509-SVID, section 3.1).
     #[error("the certificate's SPIFFE ID has no path")]
     NoPath,
     /// It may sign others (X509-SVID, section 4.1).
@@ -82,6 +82,17 @@ pub enum BadSvid {
 /// Where the certificate breaks a clause of X509-SVID.
 pub fn peer_id(der: &CertificateDer<'_>) -> Result<SpiffeId, BadSvid> {
     Svid::read(der).map(|svid| svid.id)
+}
+
+/// Whether `issuer` is whom `subject` names as its issuer, and its key signed it. Nothing else is asked of either.
+pub fn is_signed_by(subject: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> bool {
+    match (X509Certificate::from_der(subject), X509Certificate::from_der(issuer)) {
+        (Ok((_, subject)), Ok((_, issuer))) => {
+            subject.issuer() == issuer.subject()
+                && subject.verify_signature(Some(issuer.public_key())).is_ok()
+        }
+        _ => false,
+    }
 }
 
 // === impl Svid ===

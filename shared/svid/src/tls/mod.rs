@@ -18,8 +18,7 @@ use rustls::{
     time_provider::TimeProvider,
     version::{TLS12, TLS13},
 };
-use rustls_pki_types::{CertificateDer, UnixTime};
-use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
+use rustls_pki_types::UnixTime;
 
 use self::verify::{MeshClients, PinnedServer, SpiffeServer};
 use crate::{BadBundle, Identity, SpiffeId, TrustBundle};
@@ -166,16 +165,6 @@ pub fn bootstrap_client_config_by(
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
-}
-
-/// Whether the key of `issuer` signed `subject`; nothing else is asked.
-pub(crate) fn is_signed_by(subject: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> bool {
-    let (Ok((_, subject)), Ok((_, issuer))) =
-        (X509Certificate::from_der(subject), X509Certificate::from_der(issuer))
-    else {
-        return false;
-    };
-    subject.issuer() == issuer.subject() && subject.verify_signature(Some(issuer.public_key())).is_ok()
 }
 
 /// Lends our clock to rustls.
