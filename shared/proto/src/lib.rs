@@ -32,6 +32,9 @@ pub static POLICIES: PolicyTable = include!(concat!(env!("OUT_DIR"), "/policies.
     unreachable_pub,
     unused_qualifications,
     clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::semicolon_if_nothing_returned,
+    clippy::needless_pass_by_value,
     reason = "generated; the proto files are linted instead"
 )]
 mod pb {

@@ -13,7 +13,7 @@ mod names;
 mod redacted;
 
 pub use self::{
-    clock::{Clock, SystemClock, Timestamp},
+    clock::{BadTimestamp, Clock, SystemClock, Timestamp},
     entropy::{Entropy, SystemEntropy, uuid_v7},
     names::{BadName, RequestId, ServiceName, TenantSlug, TrustDomain, UserName},
     redacted::Redacted,

@@ -56,6 +56,11 @@ macro_rules! name {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The name as text that shares its memory.
+            pub fn shared(&self) -> Arc<str> {
+                Arc::clone(&self.0)
+            }
         }
 
         impl fmt::Display for $name {
@@ -95,24 +100,18 @@ name!(
     }
 );
 
-name!(
-    ServiceName,
-    "a service",
-    "1 to 63 lower-case letters, digits and hyphens, a letter first",
-    |text| {
-        (1..=63).contains(&text.len())
-            && text[0].is_ascii_lowercase()
-            && text.iter().all(|&byte| lower(byte) || byte == b'-')
-    }
-);
+name!(ServiceName, "a service", "1 to 63 lower-case letters, digits and hyphens, a letter first", |text| {
+    (1..=63).contains(&text.len())
+        && text[0].is_ascii_lowercase()
+        && text.iter().all(|&byte| lower(byte) || byte == b'-')
+});
 
 name!(
     TrustDomain,
     "a trust domain",
     "1 to 255 lower-case letters, digits, dots, hyphens and underscores",
     |text| {
-        (1..=255).contains(&text.len())
-            && text.iter().all(|&byte| lower(byte) || b"._-".contains(&byte))
+        (1..=255).contains(&text.len()) && text.iter().all(|&byte| lower(byte) || b"._-".contains(&byte))
     }
 );
 

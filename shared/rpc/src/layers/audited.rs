@@ -1,0 +1,223 @@
+//! Records the decision about each call: a write waits for its row, and does not happen without it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use base64::{
+    Engine as _,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use http::Request;
+use mcp_audit::{AuditLost, AuditRow, AuditSink, Decision, Word};
+use mcp_tenancy::AuditClass;
+use mcp_types::Clock;
+use pin_project_lite::pin_project;
+use tonic::{Code, body::Body};
+use tower::{Layer, Service};
+
+use super::Answer;
+use crate::{
+    call::Call,
+    layers::observe::code_in,
+    rpc_metrics::code_name,
+    status::{reason_in, refusal},
+};
+
+/// How `-bin` headers are written: base64, with or without padding (gRPC over HTTP/2, "Custom-Metadata").
+const DETAILS: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The wait for a row that must be kept.
+type Recorded = Pin<Box<dyn Future<Output = Result<(), AuditLost>> + Send>>;
+
+/// Puts [`Audited`] before a service.
+#[derive(Clone, Debug)]
+pub(crate) struct AuditedLayer {
+    pub(crate) sink: Arc<dyn AuditSink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) service: Arc<str>,
+    pub(crate) listener: &'static str,
+    /// Where it stands: above the gate it records refusals, below it what was let in.
+    pub(crate) records: Records,
+}
+
+/// Which decisions a layer records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Records {
+    /// Those of the layers below it that refused, the codec's too.
+    Refusals,
+    /// That the call was let in.
+    Admissions,
+}
+
+/// Records decisions.
+#[derive(Clone, Debug)]
+pub(crate) struct Audited<S> {
+    layer: AuditedLayer,
+    inner: S,
+}
+
+pin_project! {
+    /// A call whose decision is being recorded.
+    #[project = AuditingProjection]
+    pub(crate) enum Auditing<S, B, F> where S: Service<Request<B>, Future = F> {
+        /// Waits for the row, then goes on.
+        Row { recorded: Recorded, inner: S, request: Option<Request<B>> },
+        /// Goes on, then looks at how it ended.
+        Call { #[pin] inner: F, watch: Option<(AuditedLayer, Arc<Call>)> },
+        /// Is refused, since its row could not be kept.
+        Lost,
+    }
+}
+
+// === impl AuditedLayer ===
+
+impl<S> Layer<S> for AuditedLayer {
+    type Service = Audited<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Audited { layer: self.clone(), inner }
+    }
+}
+
+impl AuditedLayer {
+    fn row(&self, call: &Call, decision: Decision) -> AuditRow {
+        let credential = call.admitted_caller().and_then(|caller| caller.credential());
+        AuditRow {
+            request_id: Some(call.request_id().clone()),
+            trace_id: Some(call.trace().trace_id().to_string().into()),
+            service: Some(Arc::clone(&self.service).into()),
+            listener: Some(self.listener.into()),
+            method: Some(call.policy().map_or("unknown", |policy| policy.path).into()),
+            peer: Some(call.connection().peer_name().into()),
+            principal: credential.map(|credential| credential.user().shared().into()),
+            tenant: credential.map(|credential| credential.tenant().clone()),
+            decision: Some(decision),
+            class: call.policy().map(|policy| policy.audit),
+            ..AuditRow::at(self.clock.now())
+        }
+    }
+
+    /// Records a refusal, told by the gate or read from the answer of a layer below it.
+    fn refused(&self, call: &Call, code: Code, headers: &http::HeaderMap) {
+        let (reason, rule): (Word, Option<Word>) = match call.denied() {
+            Some(denied) => (denied.reason().into(), Some(denied.to_string().into())),
+            None => match refusal_in(code, headers) {
+                Some(reason) => (reason.into(), None),
+                None => return,
+            },
+        };
+        let row = AuditRow {
+            code: Some(code_name(code).into()),
+            reason: Some(reason),
+            rule,
+            ..self.row(call, Decision::Deny)
+        };
+        self.keep(row);
+    }
+
+    /// Records a row that nobody waits for; where the log is full, that is counted and told, and calls go on.
+    fn keep(&self, row: AuditRow) {
+        if let Err(lost) = self.sink.record(row) {
+            metrics::counter!("mcp_audit_rows_lost_total").increment(1);
+            tracing::error!(service = %self.service, %lost, "an audit row was lost");
+        }
+    }
+}
+
+// === impl Audited ===
+
+impl<S, B> Service<Request<B>> for Audited<S>
+where
+    S: Service<Request<B>, Response = http::Response<Body>, Error = std::convert::Infallible> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Auditing<S, B, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Some(call) = Call::in_extensions(request.extensions()).cloned() else { return Auditing::Lost };
+        if self.layer.records == Records::Refusals {
+            let watch = Some((self.layer.clone(), call));
+            return Auditing::Call { inner: self.inner.call(request), watch };
+        }
+        let row = self.layer.row(&call, Decision::Allow);
+        match call.policy().map(|policy| policy.audit) {
+            Some(AuditClass::Refusals) => {}
+            Some(AuditClass::Read) => self.layer.keep(row),
+            Some(AuditClass::Write | AuditClass::Admin | AuditClass::Authentication) | None => {
+                let sink = Arc::clone(&self.layer.sink);
+                let recorded = Box::pin(async move { sink.record_durably(row).await });
+                return Auditing::Row { recorded, inner: self.inner.clone(), request: Some(request) };
+            }
+        }
+        Auditing::Call { inner: self.inner.call(request), watch: None }
+    }
+}
+
+// === impl Auditing ===
+
+impl<S, B> Future for Auditing<S, B, S::Future>
+where
+    S: Service<Request<B>, Response = http::Response<Body>, Error = std::convert::Infallible>,
+{
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        loop {
+            let next = match self.as_mut().project() {
+                AuditingProjection::Row { recorded, inner, request } => {
+                    let kept = ready!(recorded.as_mut().poll(cx));
+                    match (kept, request.take()) {
+                        (Ok(()), Some(request)) => Self::Call { inner: inner.call(request), watch: None },
+                        (Err(_), _) | (_, None) => Self::Lost,
+                    }
+                }
+                AuditingProjection::Call { inner, watch } => {
+                    let answered = ready!(inner.poll(cx));
+                    if let (Ok(response), Some((layer, call))) = (&answered, watch.take())
+                        && let Some(code) = code_in(response.headers())
+                        && code != Code::Ok
+                    {
+                        layer.refused(&call, code, response.headers());
+                    }
+                    return Poll::Ready(answered);
+                }
+                AuditingProjection::Lost => {
+                    metrics::counter!("mcp_audit_rows_lost_total").increment(1);
+                    tracing::error!("a call was refused since its audit row could not be kept");
+                    let status = refusal(
+                        Code::Unavailable,
+                        "AUDIT_UNAVAILABLE",
+                        "the audit log takes no rows; nothing was done",
+                    );
+                    return Poll::Ready(Ok(status.into_http()));
+                }
+            };
+            self.set(next);
+        }
+    }
+}
+
+/// The reason of an answer by which a layer below the gate, or the codec, refused a call.
+fn refusal_in(code: Code, headers: &http::HeaderMap) -> Option<String> {
+    if !matches!(
+        code,
+        Code::InvalidArgument | Code::ResourceExhausted | Code::PermissionDenied | Code::Unauthenticated
+    ) && code != Code::Unimplemented
+    {
+        return None;
+    }
+    let details = headers.get("grpc-status-details-bin")?;
+    reason_in(&DETAILS.decode(details.as_bytes()).ok()?)
+}
