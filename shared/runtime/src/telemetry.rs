@@ -61,7 +61,7 @@ impl Background {
     fn start() -> Self {
         let (sender, lines) = sync_channel::<Vec<u8>>(LINES_WAITING_MAX);
         let spawned = thread::Builder::new().name("log".to_owned()).spawn(move || {
-            let mut out = io::stderr().lock();
+            let mut out = io::stderr();
             while let Ok(line) = lines.recv() {
                 // Nobody is left to tell where standard error is closed.
                 let _ = out.write_all(&line);
