@@ -1,0 +1,392 @@
+//! The body that goes to the client: the service's, with the end of the call told as the client's protocol tells it.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use prost_reflect::MessageDescriptor;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tonic::{Code, Status};
+
+use crate::{
+    framing::{
+        base64,
+        envelope::{COMPRESSED, Reader, wrap},
+        json,
+        request::Meter,
+        trailers,
+    },
+    observe::Record,
+    protocol::{Codec, Protocol},
+    refusal::Refusal,
+};
+
+/// The body of every answer of the edge. It never fails: a failure is an end, told to the client.
+#[derive(Debug, Default)]
+pub(crate) struct EdgeBody {
+    kind: Kind,
+    /// Written when the body is dropped, which is when the answer has ended.
+    record: Option<Box<Record>>,
+}
+
+#[derive(Debug, Default)]
+enum Kind {
+    #[default]
+    Empty,
+    Full(Bytes),
+    Stream(Box<Stream>),
+}
+
+/// A service's answer, as it flows.
+pub(crate) struct Stream {
+    inner: tonic::body::Body,
+    shape: Shape,
+    meter: Arc<Meter>,
+    deadline: Instant,
+    /// Made when the service first lets us wait.
+    sleep: Option<Pin<Box<Sleep>>>,
+    ended: Option<Code>,
+}
+
+/// How the client reads messages.
+enum Shape {
+    /// In envelopes, with trailers of HTTP at the end.
+    Grpc,
+    /// In envelopes, with trailers in one more, perhaps as text.
+    Web { text: bool },
+    /// In envelopes, with the end in one more.
+    Connect,
+    /// The same as JSON.
+    ConnectJson { reader: Reader, output: MessageDescriptor },
+}
+
+/// The largest message of a service that is turned into JSON.
+pub(crate) const ANSWER_BYTES_MAX: u32 = 16 * 1024 * 1024;
+
+// === impl EdgeBody ===
+
+impl EdgeBody {
+    /// No body.
+    pub(crate) fn empty() -> Self {
+        Self::default()
+    }
+
+    /// A body that is all there.
+    pub(crate) fn full(bytes: Bytes) -> Self {
+        Self { kind: if bytes.is_empty() { Kind::Empty } else { Kind::Full(bytes) }, record: None }
+    }
+
+    /// A service's answer, until `deadline`.
+    pub(crate) fn stream(stream: Stream) -> Self {
+        Self { kind: Kind::Stream(Box::new(stream)), record: None }
+    }
+
+    /// The same body, which tells `record` how it ended.
+    pub(crate) fn recorded(self, record: Box<Record>) -> Self {
+        Self { record: Some(record), ..self }
+    }
+}
+
+impl Body for EdgeBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        let frame = match &mut this.kind {
+            Kind::Empty => None,
+            Kind::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.kind = Kind::Empty;
+                Some(Frame::data(bytes))
+            }
+            Kind::Stream(stream) => {
+                let frame = ready!(stream.poll_frame(context));
+                if let (Some(record), Some(code)) = (&mut this.record, stream.ended) {
+                    record.ended(code);
+                }
+                frame
+            }
+        };
+        if let (Some(record), Some(data)) = (&mut this.record, frame.as_ref().and_then(Frame::data_ref)) {
+            record.sent(data.len());
+        }
+        Poll::Ready(frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Empty => true,
+            Kind::Full(_) => false,
+            // Once the end was told nothing follows; until then it may still have to be told.
+            Kind::Stream(stream) => stream.ended.is_some(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+// === impl Stream ===
+
+impl Stream {
+    /// The answer in `inner` for a client that speaks `protocol` and reads `output`.
+    pub(crate) fn new(
+        inner: tonic::body::Body,
+        protocol: Protocol,
+        output: &MessageDescriptor,
+        meter: Arc<Meter>,
+        deadline: Instant,
+    ) -> Self {
+        let shape = match protocol {
+            Protocol::Grpc => Shape::Grpc,
+            Protocol::Web { text_out, .. } => Shape::Web { text: text_out },
+            Protocol::Connect(Codec::Proto) | Protocol::ConnectStream(Codec::Proto) => Shape::Connect,
+            Protocol::Connect(Codec::Json) | Protocol::ConnectStream(Codec::Json) => {
+                Shape::ConnectJson { reader: Reader::new(ANSWER_BYTES_MAX), output: output.clone() }
+            }
+        };
+        Self { inner, shape, meter, deadline, sleep: None, ended: None }
+    }
+
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
+        loop {
+            if self.ended.is_some() {
+                return Poll::Ready(None);
+            }
+            let Poll::Ready(next) = Pin::new(&mut self.inner).poll_frame(context) else {
+                let refusal = ready!(self.poll_cut(context));
+                return Poll::Ready(Some(self.refuse(&refusal)));
+            };
+            let frame = match next {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => match self.shape.data(data) {
+                        Ok(data) if data.is_empty() => continue,
+                        Ok(data) => Frame::data(data),
+                        Err(refusal) => self.refuse(&refusal),
+                    },
+                    Err(frame) => match frame.into_trailers() {
+                        Ok(trailers) => self.end(trailers),
+                        Err(_) => continue,
+                    },
+                },
+                Some(Err(status)) => {
+                    let refusal = self.meter.broken().cloned();
+                    self.refuse(&refusal.unwrap_or_else(|| Refusal::unreachable(mcp_rpc::chain(&status))))
+                }
+                None => {
+                    let refusal = self.meter.broken().cloned();
+                    let words = || Refusal::unreachable("the answer ended without a status".to_owned());
+                    self.refuse(&refusal.unwrap_or_else(words))
+                }
+            };
+            return Poll::Ready(Some(frame));
+        }
+    }
+
+    /// Waits for what may end the call before the service does.
+    fn poll_cut(&mut self, context: &mut Context<'_>) -> Poll<Refusal> {
+        if let Poll::Ready(refusal) = self.meter.poll_broken(context) {
+            return Poll::Ready(refusal);
+        }
+        let deadline = self.deadline;
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        ready!(sleep.as_mut().poll(context));
+        Poll::Ready(Refusal::too_late())
+    }
+
+    fn refuse(&mut self, refusal: &Refusal) -> Frame<Bytes> {
+        tracing::info!(reason = refusal.reason(), rule = refusal.rule(), "a call ended early");
+        let mut trailers = HeaderMap::new();
+        // The one failure is a message that is no header value, which the encoding rules out.
+        let _ = refusal.status().add_header(&mut trailers);
+        self.end(trailers)
+    }
+
+    fn end(&mut self, mut trailers: HeaderMap) -> Frame<Bytes> {
+        let code = trailers::code(&trailers);
+        self.ended = Some(code);
+        if code != Code::Ok && !trailers.contains_key(Status::GRPC_STATUS) {
+            let _ = Status::unknown("the answer ended without a status").add_header(&mut trailers);
+        }
+        match self.shape {
+            Shape::Grpc => Frame::trailers(trailers),
+            Shape::Web { text: false } => Frame::data(trailers::web(&trailers)),
+            Shape::Web { text: true } => Frame::data(base64::encode(&trailers::web(&trailers))),
+            Shape::Connect | Shape::ConnectJson { .. } => Frame::data(trailers::connect(&trailers)),
+        }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+// === impl Shape ===
+
+impl Shape {
+    fn data(&mut self, data: Bytes) -> Result<Bytes, Refusal> {
+        match self {
+            Self::Grpc | Self::Web { text: false } | Self::Connect => Ok(data),
+            Self::Web { text: true } => Ok(base64::encode(&data)),
+            Self::ConnectJson { reader, output } => {
+                reader.push(&data);
+                let mut messages = BytesMut::new();
+                while let Some((flags, message)) = reader.next().map_err(fault)? {
+                    if flags & COMPRESSED != 0 {
+                        return Err(Refusal::internal("the service compressed what it was not asked to"));
+                    }
+                    messages.extend_from_slice(&wrap(0, &json::write(&message, output)?));
+                }
+                Ok(messages.freeze())
+            }
+        }
+    }
+}
+
+fn fault(_: super::envelope::Broken) -> Refusal {
+    Refusal::internal("the service's answer is no sequence of messages")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    //! What the client gets of what the service answers.
+
+    use std::time::Duration;
+
+    use futures_util::stream::{self, Stream as Chunks};
+    use http_body_util::{BodyExt as _, StreamBody};
+    use mcp_proto::POOL;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::framing::request::Meter;
+
+    /// `body`, cut at `cuts`.
+    pub(crate) fn cut<'a>(body: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
+        let mut places: Vec<_> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
+        places.extend([0, body.len()]);
+        places.sort_unstable();
+        places.windows(2).map(|pair| &body[pair[0]..pair[1]]).collect()
+    }
+
+    /// `parts` as the frames of a body.
+    pub(crate) fn chunks(parts: Vec<&[u8]>) -> impl Chunks<Item = Result<Frame<Bytes>, Status>> + Unpin + use<> {
+        let frames: Vec<_> = parts.into_iter().map(|part| Ok(Frame::data(Bytes::copy_from_slice(part)))).collect();
+        stream::iter(frames)
+    }
+
+    fn output() -> MessageDescriptor {
+        POOL.get_message_by_name("mcp.auth.v1.SignInLocallyResponse").expect("ours")
+    }
+
+    fn trailers() -> HeaderMap {
+        HeaderMap::from_iter([
+            ("grpc-status".parse().expect("a name"), "0".parse().expect("a value")),
+            ("x-note".parse().expect("a name"), "seen".parse().expect("a value")),
+        ])
+    }
+
+    fn upstream(frames: Vec<Result<Frame<Bytes>, Status>>) -> tonic::body::Body {
+        tonic::body::Body::new(StreamBody::new(stream::iter(frames)))
+    }
+
+    async fn answer(inner: tonic::body::Body, protocol: Protocol) -> (Vec<u8>, Option<HeaderMap>) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let stream = Stream::new(inner, protocol, &output(), Arc::<Meter>::default(), deadline);
+        let gathered = EdgeBody::stream(stream).collect().await.expect("infallible");
+        let trailers = gathered.trailers().cloned();
+        (gathered.to_bytes().to_vec(), trailers)
+    }
+
+    const WEB: Protocol = Protocol::Web { text_in: false, text_out: false };
+    const TEXT: Protocol = Protocol::Web { text_in: true, text_out: true };
+
+    proptest! {
+        #[test]
+        fn each_protocol_gets_the_same_messages_and_its_own_end(
+            roles in prop::collection::vec("[a-z]{1,12}", 0..4),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..9),
+        ) {
+            use prost::Message as _;
+            let message = |role: &String| mcp_proto::auth::v1::SignInLocallyResponse { role: role.clone(), ..Default::default() };
+            let body: Vec<u8> = roles.iter().flat_map(|role| wrap(0, &message(role).encode_to_vec())).collect();
+            let inner = || {
+                let mut frames: Vec<_> = cut(&body, &cuts).into_iter().map(|part| Ok(Frame::data(Bytes::copy_from_slice(part)))).collect();
+                frames.push(Ok(Frame::trailers(trailers())));
+                upstream(frames)
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+            runtime.block_on(async {
+                let (got, end) = answer(inner(), Protocol::Grpc).await;
+                assert_eq!((got, end), (body.clone(), Some(trailers())));
+
+                let expected = [&body[..], &trailers::web(&trailers())].concat();
+                let (got, end) = answer(inner(), WEB).await;
+                assert_eq!((&got, end), (&expected, None));
+                let (text, _) = answer(inner(), TEXT).await;
+                let mut decoder = base64::Decoder::default();
+                assert_eq!(decoder.feed(&text).expect("base64"), expected);
+                assert_eq!(decoder.end(), Ok(()));
+
+                let end = trailers::connect(&trailers());
+                let (got, _) = answer(inner(), Protocol::ConnectStream(Codec::Proto)).await;
+                assert_eq!(got, [&body[..], &end].concat());
+                let json: Vec<u8> = roles.iter().flat_map(|role| wrap(0, format!(r#"{{"role":"{role}"}}"#).as_bytes())).collect();
+                let (got, _) = answer(inner(), Protocol::ConnectStream(Codec::Json)).await;
+                assert_eq!(got, [&json[..], &end].concat());
+            });
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_web_body_is_one_frame_of_lines() {
+        assert_eq!(&trailers::web(&trailers())[..], b"\x80\0\0\0\x1dgrpc-status:0\r\nx-note:seen\r\n");
+        assert_eq!(&trailers::connect(&trailers())[..], b"\x02\0\0\0\x20{\"metadata\":{\"x-note\":[\"seen\"]}}");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_breaks_off_is_told_of_and_never_a_dropped_connection() {
+        for frames in [
+            vec![Ok(Frame::data(wrap(0, b""))), Err(Status::unknown("reset"))],
+            vec![Ok(Frame::data(wrap(0, b"")))],
+        ] {
+            let again: Vec<_> =
+                frames.iter().map(|it| it.as_ref().map(|_| Frame::data(wrap(0, b""))).map_err(Clone::clone)).collect();
+            let (_, end) = answer(upstream(frames), Protocol::Grpc).await;
+            let status = Status::from_header_map(&end.expect("trailers")).expect("a status");
+            assert_eq!(status.code(), Code::Unavailable);
+            assert_eq!(mcp_rpc::reason_of(&status).as_deref(), Some("UPSTREAM_UNAVAILABLE"));
+
+            let (body, _) = answer(upstream(again), WEB).await;
+            assert!(String::from_utf8_lossy(&body).contains("grpc-status:14\r\n"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_stalls_is_ended_at_the_deadline() {
+        let stalled = stream::once(async { Ok::<_, Status>(Frame::data(wrap(0, b""))) }).chain(stream::pending());
+        let (_, end) = answer(tonic::body::Body::new(StreamBody::new(Box::pin(stalled))), Protocol::Grpc).await;
+
+        assert_eq!(trailers::code(&end.expect("trailers")), Code::DeadlineExceeded);
+    }
+
+    use futures_util::StreamExt as _;
+}
