@@ -22,7 +22,7 @@ const withCredential: Interceptor = (next) => (request) => {
 const recorded: Interceptor = (next) => async (request) => {
   const call = begin(request.method.parent.typeName, request.method.name);
   const started = performance.now();
-  const end = (thrown?: unknown) => close(call, performance.now() - started, thrown);
+  const end = (refused?: ConnectError) => close(call, performance.now() - started, refused);
   try {
     const response = await next(request);
     heard(call, response.header);
@@ -30,34 +30,41 @@ const recorded: Interceptor = (next) => async (request) => {
     end();
     return response;
   } catch (thrown) {
-    end(thrown);
-    throw thrown;
+    const refused = refusal(thrown);
+    end(refused);
+    throw refused;
   }
 };
 
-async function* untilEnd<T>(messages: AsyncIterable<T>, end: (thrown?: unknown) => void): AsyncGenerator<T> {
-  let failed: unknown = new ConnectError("stopped", Code.Canceled);
+async function* untilEnd<T>(messages: AsyncIterable<T>, end: (refused?: ConnectError) => void): AsyncGenerator<T> {
+  let refused: ConnectError | undefined = new ConnectError("stopped", Code.Canceled);
   try {
     yield* messages;
-    failed = undefined;
+    refused = undefined;
   } catch (thrown) {
-    failed = thrown;
-    throw thrown;
+    refused = refusal(thrown);
+    throw refused;
   } finally {
-    end(failed);
+    end(refused);
   }
 }
 
-function close(call: Call, totalMs: number, thrown: unknown): void {
+/** What was thrown as a status. `fetch` and its streams fail with a TypeError where the network does. */
+function refusal(thrown: unknown): ConnectError {
+  const error = ConnectError.from(thrown);
+  const cause = error.cause ?? thrown;
+  return cause instanceof TypeError ? new ConnectError("the gateway did not answer", Code.Unavailable) : error;
+}
+
+function close(call: Call, totalMs: number, refused: ConnectError | undefined): void {
   call.totalMs = totalMs;
-  if (thrown === undefined) {
+  if (refused === undefined) {
     call.outcome = "ok";
     call.code = "OK";
   } else {
-    const error = ConnectError.from(thrown);
     call.outcome = "failed";
-    call.code = codeName(error.code);
-    heard(call, error.metadata);
+    call.code = codeName(refused.code);
+    heard(call, refused.metadata);
   }
   changed();
 }

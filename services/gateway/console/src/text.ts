@@ -6,7 +6,8 @@ export const MESSAGE_BYTES_MAX = 2_097_152;
 export const SUMMARY_BYTES_MAX = 4_190_208;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// Else a piece that begins with U+FEFF would lose it.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The length of a text in bytes of UTF-8. */
 export function byteLength(text: string): number {
