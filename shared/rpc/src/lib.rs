@@ -44,6 +44,7 @@ pub use self::{
     config::{CaEndpoints, MeshConfig},
     conn::Connection,
     identity::{LiveIdentity, Unusable},
+    join::first_identity,
     join_token::{BadJoinToken, JoinToken},
     layers::{AccessLine, LimitedBody, too_large},
     listen::{ListenLimits, ServeConnection, listen},

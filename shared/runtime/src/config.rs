@@ -26,14 +26,14 @@ pub struct SecretRef {
 /// # Errors
 ///
 /// A configuration failure that names the file, the key and what was expected.
-pub fn load<C: DeserializeOwned + Serialize + Default>(file: Option<&Path>) -> Result<C, Failure> {
+pub fn load<C: DeserializeOwned + Serialize>(defaults: &C, file: Option<&Path>) -> Result<C, Failure> {
     let text = match file {
         None => String::new(),
         Some(path) => fs::read_to_string(path).map_err(|source| {
             Failure::config_because(format!("cannot read the configuration {}", path.display()), source)
         })?,
     };
-    load_str(&text, file)
+    load_str(defaults, &text, file)
 }
 
 /// As [`load`], from the text of the file.
@@ -41,17 +41,17 @@ pub fn load<C: DeserializeOwned + Serialize + Default>(file: Option<&Path>) -> R
 /// # Errors
 ///
 /// As [`load`].
-pub fn load_str<C: DeserializeOwned + Serialize + Default>(
+pub fn load_str<C: DeserializeOwned + Serialize>(
+    defaults: &C,
     text: &str,
     file: Option<&Path>,
 ) -> Result<C, Failure> {
     let place = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
-    Figment::from(Serialized::defaults(C::default()))
+    Figment::from(Serialized::defaults(defaults))
         .merge(Toml::string(text))
         .merge(Env::prefixed("MCP__").split("__"))
         .extract()
         .map_err(|error| {
-            let error = *Box::new(error);
             Failure::config_because(format!("the configuration in {place} does not hold"), error)
                 .advise("`mcp config show` prints every key with its value")
         })
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_by_name() {
-        let failure = load_str::<Sample>("widht = 3", None).unwrap_err();
+        let failure = load_str(&Sample::default(), "widht = 3", None).unwrap_err();
 
         assert_eq!(failure.exit_code(), 78);
         assert!(failure.chain().join(": ").contains("widht"), "{failure:?}");
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_secret_pasted_in_place_of_a_reference_is_not_repeated() {
-        let failure = load_str::<Sample>("key = \"hunter2hunter2\"", None).unwrap_err();
+        let failure = load_str(&Sample::default(), "key = \"hunter2hunter2\"", None).unwrap_err();
 
         let text = format!("{:?}", failure.chain());
         assert!(text.contains("by reference"), "{text}");

@@ -84,6 +84,12 @@ pub fn peer_id(der: &CertificateDer<'_>) -> Result<SpiffeId, BadSvid> {
     Svid::read(der).map(|svid| svid.id)
 }
 
+/// When a certificate ends, whatever it is for.
+pub fn not_after(der: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(Timestamp::from_unix_secs(certificate.validity().not_after.timestamp()))
+}
+
 /// Whether `issuer` is whom `subject` names as its issuer, and its key signed it. Nothing else is asked of either.
 pub fn is_signed_by(subject: &CertificateDer<'_>, issuer: &CertificateDer<'_>) -> bool {
     match (X509Certificate::from_der(subject), X509Certificate::from_der(issuer)) {

@@ -25,7 +25,7 @@ pub use self::{
     csr::{CsrNotMade, make_csr},
     id::{BadSpiffeId, SpiffeId},
     identity::{BadIdentity, Identity},
-    leaf::{BadSvid, Svid, is_signed_by, peer_id},
+    leaf::{BadSvid, Svid, is_signed_by, not_after, peer_id},
     pem::BadPem,
     tls::{
         BadTls, ClientAuth, Stranger, bootstrap_client_config, bootstrap_client_config_by, client_config,

@@ -13,8 +13,12 @@ use tonic::Code;
 use super::{Backoff, Unfit, ca_id, issued};
 use crate::{channel::channel_with, join_token::JoinToken};
 
-/// Asks until the ca answers; what the ca refuses is final.
-pub(crate) async fn first_identity(
+/// Asks the ca at `bootstrap` for a first certificate until it answers; what it refuses is final.
+///
+/// # Errors
+///
+/// Where the ca refuses, shows another root than the token names, or the shell stops first.
+pub async fn first_identity(
     id: &SpiffeId,
     bootstrap: SocketAddr,
     token: &JoinToken,

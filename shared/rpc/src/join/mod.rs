@@ -10,8 +10,8 @@ mod bootstrap;
 mod disk;
 mod keep;
 
+pub use self::bootstrap::first_identity;
 pub(crate) use self::{
-    bootstrap::first_identity,
     disk::{load, store},
     keep::{keep_access, keep_identity, keep_trust},
 };

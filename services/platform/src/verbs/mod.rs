@@ -1,0 +1,24 @@
+//! The verbs that run, answer and end.
+
+mod certificates;
+mod policy;
+mod show;
+mod token;
+
+pub(crate) use self::{
+    certificates::{cert, join_token},
+    policy::policy,
+    show::{completions, config, version},
+    token::token,
+};
+
+use mcp_runtime::Failure;
+
+/// Runs `work` on a runtime of its own.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::io("start a runtime", source))?
+        .block_on(work)
+}
