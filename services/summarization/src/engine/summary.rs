@@ -38,23 +38,23 @@ pub enum Style {
 // === impl Summary ===
 
 impl Summary {
-    /// The sentences, each with the separator that joins it to the ones before: joined, they are the whole.
-    pub fn parts(&self, style: Style) -> impl Iterator<Item = String> {
-        let before = std::iter::once("").chain(self.sentences.iter().map(|sentence| sentence.text.as_str()));
-        self.sentences.iter().zip(before).map(move |(sentence, before)| {
-            let separator = match style {
-                Style::Bullets if before.is_empty() => "- ",
-                Style::Bullets => "\n- ",
-                Style::Paragraph if before.is_empty() || ends_wide(before) => "",
-                Style::Paragraph => " ",
-            };
-            format!("{separator}{}", sentence.text)
-        })
+    /// One sentence with the separator that joins it to the one before; joined, these parts are the whole.
+    pub fn part(&self, index: usize, style: Style) -> Option<String> {
+        let text = &self.sentences.get(index)?.text;
+        let before = index.checked_sub(1).map(|before| self.sentences[before].text.as_str());
+        let separator = match (style, before) {
+            (Style::Bullets, None) => "- ",
+            (Style::Bullets, Some(_)) => "\n- ",
+            (Style::Paragraph, None) => "",
+            (Style::Paragraph, Some(before)) if ends_wide(before) => "",
+            (Style::Paragraph, Some(_)) => " ",
+        };
+        Some(format!("{separator}{text}"))
     }
 
     /// The whole summary.
     pub fn set_out(&self, style: Style) -> String {
-        self.parts(style).collect()
+        (0..self.sentences.len()).filter_map(|index| self.part(index, style)).collect()
     }
 }
 

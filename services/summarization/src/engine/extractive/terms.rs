@@ -1,6 +1,6 @@
 //! Turns sentences into terms: words cut to their stems, those left out that carry no subject.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rust_stemmers::Stemmer;
 use unicode_segmentation::UnicodeSegmentation;
@@ -9,7 +9,7 @@ use super::{
     lines::Layout,
     matrix::Matrix,
     split::Span,
-    words::{Language, language},
+    words::{LANGUAGES, is_stop_word, recognise},
 };
 
 /// What the sentences of a text are made of.
@@ -26,7 +26,8 @@ pub(super) struct Terms {
 /// Numbers terms in the order in which they first appear.
 pub(super) struct Lexicon {
     stemmer: Stemmer,
-    stop_words: HashSet<&'static str>,
+    /// Its place among the languages known.
+    language: usize,
     /// What a word as written comes to: nothing, if it is a stop word.
     by_word: HashMap<Box<str>, Option<u32>>,
     by_stem: HashMap<Box<str>, u32>,
@@ -86,13 +87,10 @@ impl Lexicon {
         while !text.is_char_boundary(sample) {
             sample -= 1;
         }
-        Self::of(language(text[..sample].unicode_words()))
-    }
-
-    fn of(language: &Language) -> Self {
+        let language = recognise(text[..sample].unicode_words());
         Self {
-            stemmer: Stemmer::create(language.algorithm),
-            stop_words: language.stop_words.split_whitespace().collect(),
+            stemmer: Stemmer::create(LANGUAGES[language].algorithm),
+            language,
             by_word: HashMap::new(),
             by_stem: HashMap::new(),
             lower: String::new(),
@@ -130,7 +128,7 @@ impl Lexicon {
         if let Some(known) = self.by_word.get(self.lower.as_str()) {
             return *known;
         }
-        let term = (!self.stop_words.contains(self.lower.as_str())).then(|| {
+        let term = (!is_stop_word(self.language, &self.lower)).then(|| {
             let bare = self.lower.strip_suffix("'s").unwrap_or(&self.lower);
             let stem =
                 if bare.chars().all(char::is_alphabetic) { self.stemmer.stem(bare) } else { bare.into() };

@@ -1,5 +1,7 @@
 //! Words that carry no subject, by language; and which language a text is in.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use rust_stemmers::Algorithm;
 
 /// A language: how its words are cut to their stems and which of them say nothing of the subject.
@@ -87,25 +89,68 @@ pub(super) static LANGUAGES: &[Language] = &[
 ];
 
 /// How many words are looked at to recognise a language.
-const SAMPLE_WORDS: usize = 2_000;
+const SAMPLE_WORDS: usize = 1_000;
 
-/// The language that most of the text's common words belong to.
-pub(super) fn language<'w>(words: impl Iterator<Item = &'w str>) -> &'static Language {
-    let lists: Vec<std::collections::HashSet<&str>> =
-        LANGUAGES.iter().map(|language| language.stop_words.split_whitespace().collect()).collect();
+/// Every stop word with the languages it is one of: bit `n` is the language at place `n`.
+static STOP_WORDS: LazyLock<HashMap<&'static str, u32>> = LazyLock::new(|| {
+    let mut languages = HashMap::new();
+    for (place, language) in LANGUAGES.iter().enumerate() {
+        for word in language.stop_words.split_whitespace() {
+            *languages.entry(word).or_default() |= 1 << place;
+        }
+    }
+    languages
+});
+
+/// The place in [`LANGUAGES`] of the language that most of the text's common words belong to.
+pub(super) fn recognise<'w>(words: impl Iterator<Item = &'w str>) -> usize {
     let mut hits = vec![0_usize; LANGUAGES.len()];
     for word in words.take(SAMPLE_WORDS) {
-        let word = word.to_lowercase();
-        for (hits, list) in hits.iter_mut().zip(&lists) {
-            *hits += usize::from(list.contains(word.as_str()));
+        let languages = STOP_WORDS.get(word.to_lowercase().as_str()).copied().unwrap_or(0);
+        for (place, hits) in hits.iter_mut().enumerate() {
+            *hits += usize::from(languages >> place & 1 == 1);
         }
     }
     // Of equals the first wins, so that nothing recognised means English.
-    let best = hits
-        .iter()
-        .rev()
-        .enumerate()
-        .max_by_key(|(_, hits)| **hits)
-        .map_or(0, |(back, _)| hits.len() - 1 - back);
-    &LANGUAGES[best]
+    (0..hits.len()).rev().max_by_key(|place| hits[*place]).unwrap_or(0)
+}
+
+/// Whether `word`, in lower case, says nothing of the subject in the language at `place`.
+pub(super) fn is_stop_word(place: usize, word: &str) -> bool {
+    STOP_WORDS.get(word).is_some_and(|languages| languages >> place & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LANGUAGES, is_stop_word, recognise};
+
+    #[test]
+    fn languages_are_recognised_by_their_common_words() {
+        for (place, text) in [
+            (0, "The cat sat on the mat and it was happy"),
+            (1, "Die Katze saß auf der Matte und sie war froh"),
+            (2, "Le chat est sur le tapis et il dort dans la maison"),
+            (3, "El gato está en la casa y no quiere salir de ella"),
+            (4, "Il gatto è nella casa e non vuole uscire con gli altri"),
+            (5, "O gato não está na casa e ele foi embora com os outros"),
+            (6, "De kat zat op de mat en het was niet koud voor hem"),
+            (7, "Katten satt på mattan och den var inte kall för honom"),
+            (8, "Кот сидел на ковре и он был очень рад, что это так"),
+        ] {
+            assert_eq!(recognise(text.split_whitespace()), place, "{text}");
+        }
+        assert_eq!(LANGUAGES.len(), 9);
+    }
+
+    #[test]
+    fn what_is_not_recognised_is_taken_for_english() {
+        assert_eq!(recognise("xyzzy plugh".split_whitespace()), 0);
+        assert_eq!(recognise(std::iter::empty()), 0);
+    }
+
+    #[test]
+    fn a_stop_word_of_one_language_is_a_word_in_another() {
+        assert!(is_stop_word(1, "die"));
+        assert!(!is_stop_word(0, "die"));
+    }
 }
