@@ -1,1 +1,23 @@
-//! Placeholder while the room is built.
+//! Who did what, and what was refused to whom: rows of evidence, and the sink that keeps them.
+//!
+//! ```text
+//! row.rs         one decision, as a row
+//! word.rs        a row's texts: shared, bounded
+//! sink.rs        where rows go: off the call's path, or waited for
+//! json_lines/    a file of JSON lines, one thread writing it
+//! read.rs        rows read back
+//! ```
+
+mod json_lines;
+mod read;
+mod row;
+mod sink;
+mod word;
+
+pub use self::{
+    json_lines::{AppendFile, CannotOpen, JsonLines, Medium, Options},
+    read::rows,
+    row::{AuditRow, Decision, ROWS_FOLDED, ROWS_LOST},
+    sink::{AuditFuture, AuditLost, AuditSink},
+    word::{WORD_BYTES_MAX, Word},
+};
