@@ -57,7 +57,7 @@ check: fmt-check lint ## Everything that needs no running platform and no test: 
 lint: clippy lint-proto console-check ## Clippy, buf lint, buf breaking, the console's types
 
 .PHONY: fmt
-fmt: $(STAMPS)/venv ## Format Rust and proto files
+fmt: $(STAMPS)/rust $(STAMPS)/venv ## Format Rust and proto files
 	cargo fmt --all
 	buf format --write
 
@@ -68,11 +68,11 @@ bench: $(STAMPS)/debian-run console ## Measure: criterion, then the load run wit
 
 # The stages of `test`, one by one.
 .PHONY: fmt-check clippy lint-proto console-check test-python test-browser
-fmt-check: $(STAMPS)/venv
+fmt-check: $(STAMPS)/rust $(STAMPS)/venv
 	cargo fmt --all --check
 	buf format --diff --exit-code
 
-clippy: $(STAMPS)/debian-run console
+clippy: $(STAMPS)/rust $(STAMPS)/debian-run console
 	cargo clippy --workspace --all-targets -- -D warnings
 
 lint-proto: $(STAMPS)/foreign-protos
@@ -97,7 +97,7 @@ generate: $(STAMPS)/generate ## Generate the TypeScript and Python stubs (Rust's
 console: $(CONSOLE)/dist/app.js ## Bundle the console page that the gateway embeds
 
 .PHONY: tools
-tools: $(STAMPS)/debian-run $(STAMPS)/debian-test $(STAMPS)/venv $(STAMPS)/npm-console $(STAMPS)/npm-browser $(STAMPS)/nextest ## Install every tool that run and test need
+tools: $(STAMPS)/rust $(STAMPS)/debian-run $(STAMPS)/debian-test $(STAMPS)/venv $(STAMPS)/npm-console $(STAMPS)/npm-browser $(STAMPS)/nextest ## Install every tool that run and test need
 
 .PHONY: clean
 clean: ## Remove what was built and generated; tools and data stay
@@ -118,6 +118,13 @@ $(STAMPS):
 
 $(STAMPS)/debian-run: tools/debian.sh | $(STAMPS)
 	@tools/debian.sh cc=build-essential protoc=protobuf-compiler python3=python3 curl=curl jq=jq
+	@touch $@
+
+# Rust itself is the one thing that must be there; its lesser parts are fetched where the toolchain came without them.
+$(STAMPS)/rust: | $(STAMPS)
+	@cargo --version >/dev/null || { echo "Rust is missing: install it with rustup, then try again." >&2; exit 69; }
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@touch $@
 
 $(STAMPS)/debian-test: tools/debian.sh | $(STAMPS)
