@@ -10,15 +10,14 @@ pub struct Connection {
     peer: PeerIdentity,
     peer_name: Arc<str>,
     remote: SocketAddr,
-    alpn_h2: bool,
 }
 
 // === impl Connection ===
 
 impl Connection {
     /// A connection from `remote` whose other end proved to be `peer`.
-    pub fn new(peer: PeerIdentity, remote: SocketAddr, alpn_h2: bool) -> Self {
-        Self { peer_name: peer.to_string().into(), peer, remote, alpn_h2 }
+    pub fn new(peer: PeerIdentity, remote: SocketAddr) -> Self {
+        Self { peer_name: peer.to_string().into(), peer, remote }
     }
 
     /// The other end.
@@ -34,10 +33,5 @@ impl Connection {
     /// Where it came from.
     pub fn remote(&self) -> SocketAddr {
         self.remote
-    }
-
-    /// Whether the two sides agreed on HTTP/2.
-    pub fn alpn_h2(&self) -> bool {
-        self.alpn_h2
     }
 }

@@ -100,6 +100,10 @@ where
 
     fn connected(&self, stream: &TlsStream<TcpStream>, remote: SocketAddr) -> Option<Self::Service> {
         let session = stream.get_ref().1;
+        // A client that does not ask for HTTP/2 gets past the handshake, but gRPC it does not speak.
+        if session.alpn_protocol() != Some(b"h2") {
+            return None;
+        }
         let peer = match session.peer_certificates().and_then(<[_]>::first) {
             Some(leaf) => {
                 // Asked again here: a resumed session was verified when it was begun, not now.
@@ -113,8 +117,7 @@ where
             None if !self.client_auth => PeerIdentity::unidentified(),
             None => return None,
         };
-        let h2 = session.alpn_protocol() == Some(b"h2");
-        let connection = Arc::new(Connection::new(peer, remote, h2));
+        let connection = Arc::new(Connection::new(peer, remote));
         Some(MeshConnection { stack: self.stack.clone(), connection })
     }
 }
