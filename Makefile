@@ -131,7 +131,7 @@ $(STAMPS)/debian-test: tools/debian.sh | $(STAMPS)
 	@tools/debian.sh chromium=chromium git=git openssl=openssl
 	@touch $@
 
-$(STAMPS)/venv: tools/venv.sh tools/requirements.txt tools/requirements-node.txt $(STAMPS)/debian-run | $(STAMPS)
+$(STAMPS)/venv: tools/venv.sh $(wildcard tools/requirements*.txt) $(STAMPS)/debian-run | $(STAMPS)
 	@tools/venv.sh
 	@touch $@
 

@@ -10,12 +10,14 @@ fi
 [ -x .venv/bin/pip ] || python3 -m venv --clear .venv
 
 install() {
-  .venv/bin/pip --quiet --disable-pip-version-check --no-input install --only-binary :all: --require-hashes -r "$1"
+  .venv/bin/pip --quiet --disable-pip-version-check --no-input install --require-hashes "$@"
 }
-install tools/requirements.txt
+install --only-binary :all: -r tools/requirements.txt
+# Without isolation it is packed with the setuptools pinned above, not with whichever is newest.
+install --no-deps --no-build-isolation --use-pep517 -r tools/requirements-source.txt
 
 node_major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p')
 if [ "${node_major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then
   echo "installing Node.js into .venv" >&2
-  install tools/requirements-node.txt
+  install --only-binary :all: -r tools/requirements-node.txt
 fi
