@@ -16,7 +16,7 @@ install --only-binary :all: -r tools/requirements.txt
 # Without isolation it is packed with the setuptools pinned above, not with whichever is newest.
 install --no-deps --no-build-isolation --use-pep517 -r tools/requirements-source.txt
 
-node_major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p')
+node_major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p' || true)
 if [ "${node_major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then
   echo "installing Node.js into .venv" >&2
   install --only-binary :all: -r tools/requirements-node.txt
