@@ -29,9 +29,9 @@ CONSOLE_SOURCES := $(wildcard $(CONSOLE)/src/*.ts $(CONSOLE)/src/*/*.ts $(CONSOL
 ##@ Use
 
 .PHONY: run
-run: $(STAMPS)/debian-run console ## Start the whole platform and print a quickstart (ARGS="..." goes to `mcp up`)
+run: $(STAMPS)/debian-run $(STAMPS)/venv console ## Start the whole platform and print a quickstart (ARGS="..." goes to `mcp up`)
 	cargo build -p mcp-platform
-	exec "$$MCP_BIN" up $(ARGS)
+	@exec env MCP_GRPCURL=.venv/bin/grpcurl "$$MCP_BIN" up $(ARGS)
 
 ##@ Verify
 
