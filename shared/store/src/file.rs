@@ -1,0 +1,122 @@
+//! One SQLite file: one writer, a few readers, each with a thread of its own.
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{
+    Migration, StoreError, folder,
+    migration::{Owner, migrate},
+};
+
+/// Page cache of a connection in KiB; SQLite's own two MiB, times all open files, would be felt.
+const PAGE_CACHE_KIB: &str = "-512";
+
+/// An open file.
+///
+/// Writers queue for the one connection that writes: they meet in order and in our own queue, instead of
+/// finding the file locked. Readers see the last commit and wait for nobody (write-ahead log).
+#[derive(Debug)]
+pub(crate) struct SqliteFile {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) migrations: &'static [Migration],
+    pub(crate) readers_max: u32,
+    pub(crate) wait_max: Duration,
+}
+
+// === impl SqliteFile ===
+
+impl SqliteFile {
+    /// Opens `file`, making and migrating it where it is not yet as it should be.
+    pub(crate) async fn open(file: &Path, owner: &Owner, manner: Manner) -> Result<Self, StoreError> {
+        folder::create_file(file)?;
+        let options = connect_options(manner).filename(file);
+        let writer = pool_options(manner, 1)
+            .connect_with(
+                options
+                    .clone()
+                    .journal_mode(SqliteJournalMode::Wal)
+                    // What was acknowledged is on the disk, also after a power cut.
+                    .synchronous(SqliteSynchronous::Full),
+            )
+            .await
+            .map_err(StoreError::doing("open a file"))?;
+
+        let mut connection = writer.acquire().await.map_err(StoreError::doing("open a file"))?;
+        migrate(&mut connection, file, owner, manner.migrations).await?;
+        drop(connection);
+
+        // Lazily: most tenants that are written to are not being read at the same moment.
+        let readers = pool_options(manner, manner.readers_max).connect_lazy_with(options.read_only(true));
+        Ok(Self { writer, readers })
+    }
+
+    /// Opens what stands for the file of a tenant that has never written: the tables, and no rows.
+    pub(crate) fn nothing(owner: &Owner, manner: Manner) -> Self {
+        let owner = owner.clone();
+        let readers = pool_options(manner, 1)
+            .after_connect(move |connection, _| {
+                let owner = owner.clone();
+                Box::pin(async move {
+                    migrate(connection, Path::new(":memory:"), &owner, manner.migrations)
+                        .await
+                        .map_err(|error| sqlx::Error::Configuration(error.into()))?;
+                    // All who have nothing share it, so nobody may leave anything in it.
+                    sqlx::query("PRAGMA query_only = ON").execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(connect_options(manner).in_memory(true));
+        Self { writer: readers.clone(), readers }
+    }
+
+    /// Begins to write, as the only one.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        // IMMEDIATE: a transaction that reads first and then finds the file locked could only start over.
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::doing("begin to write"))
+    }
+
+    /// Begins to read; what is seen stays the same until the transaction ends.
+    pub(crate) async fn read(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.readers.begin().await.map_err(StoreError::doing("begin to read"))
+    }
+
+    /// Closes the file once nobody uses it any more.
+    pub(crate) async fn close(&self) {
+        // The writer last, so that it is the one to fold the log into the file.
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn connect_options(manner: Manner) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .create_if_missing(false)
+        .foreign_keys(true)
+        // Other processes only: within this one, writers queue before they come here.
+        .busy_timeout(manner.wait_max)
+        .pragma("cache_size", PAGE_CACHE_KIB)
+        // The schema of a file is not trusted to call functions with side effects.
+        .pragma("trusted_schema", "OFF")
+        .disable_statement_logging()
+}
+
+fn pool_options(manner: Manner, connections_max: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(manner.wait_max)
+        // A connection lives as long as its file is open: there is no server to lose it to, and each of
+        // these would cost a task or a round trip.
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .test_before_acquire(false)
+}
