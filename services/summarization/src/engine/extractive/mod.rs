@@ -34,7 +34,7 @@ use super::{Budget, Engine, Job, Sentence, Summary};
 
 /// Chooses the sentences that tell most of a text; whole, in their order, word for word.
 ///
-/// A text that has a word has a summary. Where no sentence is short enough for the limit, the shortest is
+/// A text that has a word has a summary; one that is within the limit stays whole. Where no sentence is short enough for the limit, the shortest is
 /// cut after the last word that fits.
 #[derive(Clone, Debug, Default)]
 pub struct Extractive {
@@ -171,12 +171,14 @@ impl Engine for Extractive {
             words: &terms.words,
             balance: self.weights.balance,
         };
-        let mut chosen = Vec::new();
-        for tier in tiers(text, &layout, &spans, &terms) {
-            chosen = pool.choose(tier.into_iter(), budget);
-            if !chosen.is_empty() {
-                break;
-            }
+        let [first, all] = tiers(text, &layout, &spans, &terms);
+        let fits_whole = match budget {
+            Budget::Words(limit) => all.iter().map(|row| terms.words[*row]).sum::<usize>() <= limit,
+            Budget::Sentences(limit) => all.len() <= limit,
+        };
+        let mut chosen = if fits_whole { all.clone() } else { pool.choose(first.into_iter(), budget) };
+        if chosen.is_empty() {
+            chosen = pool.choose(all.into_iter(), budget);
         }
         chosen.sort_unstable();
 

@@ -8,6 +8,10 @@ use crate::engine::Budget;
 /// A summary that has come to this share of its budget in words is done: the rest would be filled with whatever is short.
 const FULL_SHARE: f64 = 0.85;
 
+/// A sentence is looked at again at most so often; then its last worth stands. Few come near it, but a text made for
+/// the purpose could have all looked at again after each choice.
+const LOOKS_MAX: u8 = 32;
+
 /// What can be chosen from.
 pub(super) struct Pool<'a> {
     /// How much each sentence matters: about 0 to 1.
@@ -26,6 +30,8 @@ struct Entry {
     sentence: usize,
     /// How many sentences were chosen when it was last looked at.
     seen: usize,
+    /// How often it was looked at again.
+    looks: u8,
 }
 
 // === impl Pool ===
@@ -39,7 +45,12 @@ impl Pool<'_> {
     /// against all that is chosen at once: for each term the strongest that any chosen sentence has.
     pub(super) fn choose(&self, candidates: impl Iterator<Item = usize>, budget: Budget) -> Vec<usize> {
         let mut queue: BinaryHeap<Entry> = candidates
-            .map(|sentence| Entry { worth: self.balance * self.relevance[sentence], sentence, seen: 0 })
+            .map(|sentence| Entry {
+                worth: self.balance * self.relevance[sentence],
+                sentence,
+                seen: 0,
+                looks: 0,
+            })
             .collect();
         let mut chosen = Vec::new();
         let mut covered = vec![0.0_f64; self.vectors.columns];
@@ -60,10 +71,10 @@ impl Pool<'_> {
             if cost > left {
                 continue;
             }
-            if entry.seen < chosen.len() {
+            if entry.seen < chosen.len() && entry.looks < LOOKS_MAX {
                 let repeats = self.vectors.dot(entry.sentence, &covered).min(1.0);
                 let worth = self.balance * self.relevance[entry.sentence] - (1.0 - self.balance) * repeats;
-                queue.push(Entry { worth, seen: chosen.len(), ..entry });
+                queue.push(Entry { worth, seen: chosen.len(), looks: entry.looks + 1, ..entry });
                 continue;
             }
             for (term, value) in self.vectors.row(entry.sentence) {
