@@ -46,7 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in &files {
         let path = file.strip_prefix(&dist)?.to_str().ok_or("a file of the console has no name in UTF-8")?;
         let url = format!("/{}", path.replace('\\', "/"));
-        writeln!(table, "    Embedded {{ path: {url:?}, bytes: include_bytes!({:?}) }},", file.display().to_string())?;
+        writeln!(
+            table,
+            "    Embedded {{ path: {url:?}, bytes: include_bytes!({:?}) }},",
+            file.display().to_string()
+        )?;
     }
     if files.is_empty() {
         let page = out.join("missing.html").display().to_string();

@@ -31,9 +31,8 @@ impl AccessLog {
     /// Starts the log on standard error.
     pub(crate) fn start(format: LogFormat) -> Self {
         let (sender, entries) = sync_channel(LINES_WAITING_MAX);
-        let spawned = thread::Builder::new()
-            .name("edge-log".to_owned())
-            .spawn(move || write_all(&entries, format));
+        let spawned =
+            thread::Builder::new().name("edge-log".to_owned()).spawn(move || write_all(&entries, format));
         Self(spawned.is_ok().then_some(sender))
     }
 

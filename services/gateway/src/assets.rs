@@ -104,7 +104,10 @@ mod tests {
     fn the_page_holds_nothing_that_the_policy_forbids() {
         let page = std::str::from_utf8(at("/").expect("a page").bytes).expect("text");
 
-        assert!(!page.contains("<style") && !page.contains(" style=") && !page.contains("onclick="), "{page}");
+        assert!(
+            !page.contains("<style") && !page.contains(" style=") && !page.contains("onclick="),
+            "{page}"
+        );
         assert!(!page.contains("<script>"), "{page}");
     }
 

@@ -12,9 +12,10 @@ use crate::{
     exchange,
     forward::{Admitted, ClientBody, asked_timeout},
     framing::{answer::EdgeBody, envelope::HEAD_BYTES, json, request::Meter},
-    headers, pages,
-    protocol::{Codec, Protocol, Spoken},
+    headers,
     observe::{Asked, Record},
+    pages,
+    protocol::{Codec, Protocol, Spoken},
     refusal::Refusal,
     routes::{Route, Upstream},
 };
@@ -63,7 +64,10 @@ impl Call<'_> {
                     added.push((header::AUTHORIZATION, token.await?));
                 }
                 let tenant = HeaderValue::try_from(presented.credential.tenant().as_str());
-                added.push((headers::TENANT_ID, tenant.map_err(|_| Refusal::internal("a slug is no header value"))?));
+                added.push((
+                    headers::TENANT_ID,
+                    tenant.map_err(|_| Refusal::internal("a slug is no header value"))?,
+                ));
             }
             Access::Public { .. } => {
                 // Whoever names a tenant names one, though there is no token to compare it with.
@@ -78,7 +82,8 @@ impl Call<'_> {
         added.push((headers::REQUEST_ID, self.id.clone()));
         added.push((headers::TRACEPARENT, traceparent));
 
-        let admitted = Admitted { route: Arc::clone(route), protocol, deadline, meter, added };
+        let stop = edge.pages.stop.clone();
+        let admitted = Admitted { route: Arc::clone(route), protocol, deadline, meter, stop, added };
         let body = admitted.body(body).await?;
         let answered = match self.core.channel(route.upstream) {
             Some(channel) => admitted.send(channel.clone(), headers, body).await?,
@@ -100,7 +105,9 @@ impl Call<'_> {
         };
         match protocol {
             Protocol::Grpc if version < Version::HTTP_2 => {
-                return Err(unsupported("application/grpc needs HTTP/2; over HTTP/1.1 use application/grpc-web"));
+                return Err(unsupported(
+                    "application/grpc needs HTTP/2; over HTTP/1.1 use application/grpc-web",
+                ));
             }
             Protocol::Grpc | Protocol::Web { .. } => {}
             Protocol::Connect(_) => {
@@ -111,7 +118,9 @@ impl Call<'_> {
             }
             Protocol::ConnectStream(_) => {
                 if route.policy.streaming == Streaming::Unary {
-                    return Err(unsupported("this method does not stream: use application/json or application/proto"));
+                    return Err(unsupported(
+                        "this method does not stream: use application/json or application/proto",
+                    ));
                 }
                 plain_only(headers, "connect-content-encoding")?;
             }
@@ -163,7 +172,8 @@ fn admit_tenant(credential: &Credential, headers: &HeaderMap) -> Result<(), Deni
 /// as it flows.
 fn bound_size(route: &Route, protocol: Protocol, headers: &HeaderMap) -> Result<(), Refusal> {
     let one_message = matches!(route.policy.streaming, Streaming::Unary | Streaming::Server);
-    let stated = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let stated =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let Some(stated) = stated.filter(|_| one_message) else { return Ok(()) };
     let bytes_max = route.policy.request_bytes_max;
     let body_max = match protocol {

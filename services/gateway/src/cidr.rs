@@ -113,7 +113,10 @@ mod tests {
     }
 
     fn forwarded(values: &[&'static str]) -> HeaderMap {
-        values.iter().map(|value| ("x-forwarded-for".parse().expect("a name"), value.parse().expect("a value"))).collect()
+        values
+            .iter()
+            .map(|value| ("x-forwarded-for".parse().expect("a name"), value.parse().expect("a value")))
+            .collect()
     }
 
     #[test]
@@ -123,13 +126,18 @@ mod tests {
         assert!(block("0.0.0.0/0").contains(ip("192.0.2.1")));
         assert!(!block("0.0.0.0/0").contains(ip("2001:db8::1")));
         assert!(block("2001:db8::/32").contains(ip("2001:db8:1::1")));
-        assert!(block("192.0.2.1/32").contains(ip("::ffff:192.0.2.1")), "an IPv4 address in IPv6 form is itself");
+        assert!(
+            block("192.0.2.1/32").contains(ip("::ffff:192.0.2.1")),
+            "an IPv4 address in IPv6 form is itself"
+        );
         assert!(!block("192.0.2.1/32").contains(ip("192.0.2.2")));
     }
 
     #[test]
     fn anything_else_is_no_block() {
-        for bad in ["", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "x/8", "10.0.0.0/8/8"] {
+        for bad in
+            ["", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "x/8", "10.0.0.0/8/8"]
+        {
             assert!(bad.parse::<Cidr>().is_err(), "{bad:?}");
         }
     }

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     fn config(text: &str) -> Result<Config, Failure> {
-        mcp_runtime::load_str(text, None)
+        mcp_runtime::load_str(&Config::default(), text, None)
     }
 
     const WHOLE: &str = r#"

@@ -133,9 +133,14 @@ mod tests {
 
         assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example");
         let exposed = headers[header::ACCESS_CONTROL_EXPOSE_HEADERS].to_str().expect("text");
-        for name in
-            ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id", "server-timing", "retry-after"]
-        {
+        for name in [
+            "grpc-status",
+            "grpc-message",
+            "grpc-status-details-bin",
+            "x-request-id",
+            "server-timing",
+            "retry-after",
+        ] {
             assert!(exposed.contains(name), "{name}");
         }
     }
@@ -160,7 +165,9 @@ mod tests {
 
     #[test]
     fn wildcards_and_null_cannot_be_configured() {
-        for entry in ["*", "null", "https://*", "https://*.example", "app.example", "https://app.example/", "https://"] {
+        for entry in
+            ["*", "null", "https://*", "https://*.example", "app.example", "https://app.example/", "https://"]
+        {
             assert!(Origins::new(&[entry.to_owned()]).is_err(), "{entry}");
         }
     }

@@ -105,7 +105,7 @@ impl hyper::service::Service<Request<Incoming>> for Connection {
 // === impl Core ===
 
 impl Core {
-    async fn serve<B: ClientBody>(&self, remote: IpAddr, request: Request<B>) -> Response<Body> {
+    pub(crate) async fn serve<B: ClientBody>(&self, remote: IpAddr, request: Request<B>) -> Response<Body> {
         let began = Instant::now();
         let edge = &*self.edge;
         let (parts, body) = request.into_parts();

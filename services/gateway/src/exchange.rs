@@ -159,10 +159,11 @@ async fn exchange(
     let headers = request.metadata_mut().as_mut();
     headers.insert(headers::REQUEST_ID, request_id.clone());
     headers.insert(headers::TRACEPARENT, traceparent.clone());
-    let answer = tokio::time::timeout(EXCHANGE_MAX, AuthServiceClient::new(auth).exchange_credential(request))
-        .await
-        .map_err(|_| Status::deadline_exceeded("the exchange took too long"))??
-        .into_inner();
+    let answer =
+        tokio::time::timeout(EXCHANGE_MAX, AuthServiceClient::new(auth).exchange_credential(request))
+            .await
+            .map_err(|_| Status::deadline_exceeded("the exchange took too long"))??
+            .into_inner();
     let mut authorization = HeaderValue::try_from(format!("Bearer {}", answer.transaction_token))
         .map_err(|_| Status::internal("the transaction token is no header value"))?;
     authorization.set_sensitive(true);
@@ -197,7 +198,10 @@ mod tests {
         assert_eq!(bearer(&headers(&[("authorization", "bearer a.b.c")])), Ok("a.b.c"));
         assert_eq!(bearer(&headers(&[])), Err(Denied::NoToken));
         for bad in ["Basic eDp5", "Bearer", "a.b.c", "DPoP a.b.c"] {
-            assert!(matches!(bearer(&headers(&[("authorization", bad)])), Err(Denied::Malformed(_))), "{bad}");
+            assert!(
+                matches!(bearer(&headers(&[("authorization", bad)])), Err(Denied::Malformed(_))),
+                "{bad}"
+            );
         }
         let twice = headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]);
         assert!(matches!(bearer(&twice), Err(Denied::Malformed(_))));
@@ -217,8 +221,13 @@ mod tests {
     #[test]
     fn only_what_auth_refuses_is_the_callers_fault() {
         let refusal = mcp_rpc::refusal(Code::Unauthenticated, "MEMBER_UNKNOWN", "no member");
-        assert_eq!((refused(&refusal).code(), refused(&refusal).reason()), (Code::Unauthenticated, "MEMBER_UNKNOWN"));
-        for code in [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::DeadlineExceeded, Code::Internal] {
+        assert_eq!(
+            (refused(&refusal).code(), refused(&refusal).reason()),
+            (Code::Unauthenticated, "MEMBER_UNKNOWN")
+        );
+        for code in
+            [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::DeadlineExceeded, Code::Internal]
+        {
             assert_eq!(refused(&Status::new(code, "x")).code(), Code::Unavailable, "{code:?}");
         }
     }

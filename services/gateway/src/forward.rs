@@ -7,13 +7,15 @@ use futures_util::future::poll_fn;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
+use mcp_runtime::Stop;
+use mcp_tenancy::RateClass;
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, body::Body};
 use tower::ServiceExt as _;
 
 use crate::{
     framing::{
-        answer::{ANSWER_BYTES_MAX, EdgeBody, Stream},
+        answer::{ANSWER_BYTES_MAX, EdgeBody, Stopped, Stream},
         envelope::{Broken, Check, Reader, wrap},
         json,
         request::{Meter, RequestBody, Shape},
@@ -35,6 +37,8 @@ pub(crate) struct Admitted {
     pub(crate) protocol: Protocol,
     pub(crate) deadline: Instant,
     pub(crate) meter: Arc<Meter>,
+    /// The word to stop.
+    pub(crate) stop: Stop,
     /// What the edge adds to the call's metadata.
     pub(crate) added: Vec<(HeaderName, HeaderValue)>,
 }
@@ -82,12 +86,7 @@ impl Admitted {
     }
 
     /// Sends the call to `service` and turns its answer into what the client reads.
-    pub(crate) async fn send<S>(
-        &self,
-        service: S,
-        client: HeaderMap,
-        body: Body,
-    ) -> Result<Answered, Refusal>
+    pub(crate) async fn send<S>(&self, service: S, client: HeaderMap, body: Body) -> Result<Answered, Refusal>
     where
         S: tower::Service<Request<Body>, Response = Response<Body>>,
         S::Error: std::error::Error + 'static,
@@ -134,7 +133,8 @@ impl Admitted {
         }
         headers.insert(header::CONTENT_TYPE, GRPC);
         headers.insert(header::TE, TRAILERS);
-        headers.insert(headers::GRPC_TIMEOUT, timeout(self.deadline.saturating_duration_since(Instant::now())));
+        headers
+            .insert(headers::GRPC_TIMEOUT, timeout(self.deadline.saturating_duration_since(Instant::now())));
         for (name, value) in &self.added {
             headers.insert(name, value.clone());
         }
@@ -185,6 +185,9 @@ impl Admitted {
             Protocol::Grpc | Protocol::Web { .. } | Protocol::ConnectStream(_) => {
                 let meter = Arc::clone(&self.meter);
                 let stream = Stream::new(body, self.protocol, &self.route.output, meter, self.deadline);
+                // Streams of upkeep never end by themselves, and would hold up the drain.
+                let endless = self.route.policy.rate == RateClass::Upkeep;
+                let stream = stream.until(endless.then(|| Box::pin(self.stop.requested()) as Stopped));
                 (self.respond(&mut head.headers, EdgeBody::stream(stream)), None)
             }
         };
@@ -212,7 +215,11 @@ fn pass_metadata(from: &HeaderMap, to: &mut HeaderMap, prefix: &str) {
         if trailers::is_grpc(name) || name.as_str().starts_with("grpc-") || !headers::goes_out(name) {
             continue;
         }
-        let name = if prefix.is_empty() { Ok(name.clone()) } else { HeaderName::try_from(format!("{prefix}{name}")) };
+        let name = if prefix.is_empty() {
+            Ok(name.clone())
+        } else {
+            HeaderName::try_from(format!("{prefix}{name}"))
+        };
         if let Ok(name) = name {
             to.append(name, value.clone());
         }
@@ -276,7 +283,8 @@ async fn gather_answer(mut body: Body) -> Result<(Bytes, HeaderMap), Refusal> {
 fn timeout(left: Duration) -> HeaderValue {
     // At most eight digits, of which milliseconds have room for a day.
     let millis = left.as_millis().clamp(1, 99_999_999);
-    HeaderValue::from_maybe_shared(Bytes::from(format!("{millis}m"))).unwrap_or(HeaderValue::from_static("1m"))
+    HeaderValue::from_maybe_shared(Bytes::from(format!("{millis}m")))
+        .unwrap_or(HeaderValue::from_static("1m"))
 }
 
 /// How long a client lets a call take, where it says so.
@@ -327,7 +335,8 @@ mod tests {
     use super::*;
 
     fn asked(name: &'static str, value: &'static str, protocol: Protocol) -> Option<Option<Duration>> {
-        let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+        let headers =
+            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
         asked_timeout(&headers, protocol).ok()
     }
 

@@ -13,14 +13,11 @@ pub(crate) const CONNECT_VERSION: HeaderName = HeaderName::from_static("connect-
 pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// What every answer carries, whatever it is (control D1).
-const SECURITY: [(HeaderName, HeaderValue); 8] = [
+const SECURITY: [(HeaderName, HeaderValue); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block")),
-    (
-        header::STRICT_TRANSPORT_SECURITY,
-        HeaderValue::from_static("max-age=31536000; includeSubDomains"),
-    ),
+    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains")),
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -29,9 +26,6 @@ const SECURITY: [(HeaderName, HeaderValue); 8] = [
         ),
     ),
     (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
-    // Another origin's page may neither embed what is here nor share a process with it.
-    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
-    (HeaderName::from_static("x-permitted-cross-domain-policies"), HeaderValue::from_static("none")),
 ];
 
 /// Puts on an answer what every answer carries.
@@ -63,8 +57,21 @@ pub(crate) fn goes_in(name: &HeaderName, connection: Option<&HeaderValue>) -> bo
     );
     let is_browsers = matches!(
         text,
-        "cookie" | "cookie2" | "origin" | "referer" | "accept" | "accept-language" | "accept-encoding" | "cache-control"
-            | "pragma" | "priority" | "dnt" | "expect" | "x-grpc-web" | "x-user-agent" | "x-requested-with"
+        "cookie"
+            | "cookie2"
+            | "origin"
+            | "referer"
+            | "accept"
+            | "accept-language"
+            | "accept-encoding"
+            | "cache-control"
+            | "pragma"
+            | "priority"
+            | "dnt"
+            | "expect"
+            | "x-grpc-web"
+            | "x-user-agent"
+            | "x-requested-with"
             | "upgrade-insecure-requests"
     ) || text.starts_with("sec-")
         || text.starts_with("access-control-")
@@ -87,7 +94,13 @@ pub(crate) fn goes_out(name: &HeaderName) -> bool {
     let text = name.as_str();
     let is_edges_own = matches!(
         text,
-        "content-type" | "content-length" | "x-request-id" | "server-timing" | "traceparent" | "tracestate" | "date"
+        "content-type"
+            | "content-length"
+            | "x-request-id"
+            | "server-timing"
+            | "traceparent"
+            | "tracestate"
+            | "date"
     );
     let is_inner = matches!(text, "set-cookie" | "server" | "via" | "authorization" | "x-tenant-id")
         || text.starts_with("x-mcp-")
@@ -96,8 +109,10 @@ pub(crate) fn goes_out(name: &HeaderName) -> bool {
 }
 
 fn is_hop(text: &str) -> bool {
-    matches!(text, "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade" | "http2-settings")
-        || text.starts_with("proxy-")
+    matches!(
+        text,
+        "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade" | "http2-settings"
+    ) || text.starts_with("proxy-")
 }
 
 fn names(list: &HeaderValue, name: &str) -> bool {

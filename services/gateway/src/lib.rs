@@ -45,6 +45,9 @@ mod refusal;
 mod routes;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 use std::{net::TcpListener, sync::Arc};
 
 use mcp_limit::{IpLimit, LimitClock};
@@ -54,11 +57,8 @@ use mcp_runtime::{Failure, Shell};
 use mcp_types::{BadName, ServiceName};
 use tokio::sync::Semaphore;
 use tonic::transport::Channel;
+use tonic_health::ServingStatus;
 
-pub use self::{
-    cidr::{BadCidr, Cidr},
-    config::{CertificateFiles, Config, EdgeLimits, Upstreams},
-};
 use self::{
     access_log::AccessLog,
     cors::Origins,
@@ -69,6 +69,10 @@ use self::{
     routes::{Routes, Upstream},
     tls::EdgeTls,
 };
+pub use self::{
+    cidr::{BadCidr, Cidr},
+    config::{CertificateFiles, Config, EdgeLimits, Upstreams},
+};
 
 /// Our name in the mesh.
 const NAME: &str = "gateway";
@@ -78,7 +82,12 @@ const NAME: &str = "gateway";
 /// # Errors
 ///
 /// Where the configuration does not hold, the mesh cannot be joined, or the socket cannot be used.
-pub async fn run(config: Config, mesh: MeshConfig, listener: TcpListener, shell: Shell) -> Result<(), Failure> {
+pub async fn run(
+    config: Config,
+    mesh: MeshConfig,
+    listener: TcpListener,
+    shell: Shell,
+) -> Result<(), Failure> {
     config.validate()?;
     // Before the mesh is joined, so that a bad file is told of at once.
     let tls = EdgeTls::load(&config.certificate, shell.clock.now())?;
@@ -129,18 +138,22 @@ pub async fn run(config: Config, mesh: MeshConfig, listener: TcpListener, shell:
             local: per_local.clone(),
         }))
     };
-    let ready = async {
-        // Without keys nobody could be recognised, so nobody is let in before they are here.
-        mesh.access().first().await;
-        shell.ready();
-    };
-    let current = move || tls.config();
-    let (served, ()) = tokio::join!(listen(listener, &shell, limits, "edge", current, per_core), async {
+    let health = local.health;
+    health.set_service_status("", ServingStatus::NotServing).await;
+    let tell = async {
         tokio::select! {
-            () = ready => {}
+            // Without keys nobody could be recognised, so nobody is let in before they are here.
+            () = mesh.access().first() => {
+                health.set_service_status("", ServingStatus::Serving).await;
+                shell.ready();
+            }
             () = shell.stop.requested() => {}
         }
-    });
+        shell.stop.requested().await;
+        health.set_service_status("", ServingStatus::NotServing).await;
+    };
+    let current = move || tls.config();
+    let (served, ()) = tokio::join!(listen(listener, &shell, limits, "edge", current, per_core), tell);
     served
 }
 

@@ -108,7 +108,8 @@ impl Observer {
             Asked::NoMethod => self.metrics.handled(None, entry.code.unwrap_or(Code::Cancelled), entry.took),
             Asked::Page(page) => {
                 let status = entry.status.as_u16().to_string();
-                metrics::counter!("mcp_edge_http_requests_total", "page" => *page, "status" => status).increment(1);
+                metrics::counter!("mcp_edge_http_requests_total", "page" => *page, "status" => status)
+                    .increment(1);
             }
         }
         self.log.write(entry);

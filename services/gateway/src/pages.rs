@@ -132,7 +132,12 @@ fn matches(known: &HeaderValue, etag: &HeaderValue) -> bool {
     known.split(',').map(str::trim).any(|entry| entry == "*" || entry.trim_start_matches("W/") == etag)
 }
 
-fn plain(status: StatusCode, content_type: &'static str, body: Bytes, cache: &'static str) -> Response<EdgeBody> {
+fn plain(
+    status: StatusCode,
+    content_type: &'static str,
+    body: Bytes,
+    cache: &'static str,
+) -> Response<EdgeBody> {
     let mut response = Response::new(EdgeBody::full(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -203,6 +208,9 @@ mod tests {
         assert_eq!(response.status(), 405);
         assert_eq!(response.headers()[header::ALLOW], "GET, HEAD");
         let head = page.answer(&Method::HEAD, &HeaderMap::new(), &state()).expect("an answer");
-        assert!(http_body::Body::is_end_stream(head.body()) && head.headers().contains_key(header::CONTENT_LENGTH));
+        assert!(
+            http_body::Body::is_end_stream(head.body())
+                && head.headers().contains_key(header::CONTENT_LENGTH)
+        );
     }
 }

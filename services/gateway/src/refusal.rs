@@ -258,7 +258,10 @@ mod tests {
     use super::*;
 
     fn limited() -> Refusal {
-        Refusal::limited(Rate::default(), Exceeded { calls_max: 100, retry_after: Duration::from_millis(1_200) })
+        Refusal::limited(
+            Rate::default(),
+            Exceeded { calls_max: 100, retry_after: Duration::from_millis(1_200) },
+        )
     }
 
     async fn json(response: Response<EdgeBody>) -> serde_json::Value {

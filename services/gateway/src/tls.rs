@@ -98,11 +98,13 @@ impl EdgeTls {
                 Ok(config) => {
                     // The whole configuration, so that no session of the old certificate is resumed.
                     self.config.store(Arc::new(config));
-                    metrics::counter!("mcp_edge_certificate_reloads_total", "outcome" => "taken").increment(1);
+                    metrics::counter!("mcp_edge_certificate_reloads_total", "outcome" => "taken")
+                        .increment(1);
                     tracing::info!(chain = %self.files.chain.display(), "the edge shows a new certificate");
                 }
                 Err(bad) => {
-                    metrics::counter!("mcp_edge_certificate_reloads_total", "outcome" => "refused").increment(1);
+                    metrics::counter!("mcp_edge_certificate_reloads_total", "outcome" => "refused")
+                        .increment(1);
                     tracing::error!(cause = %mcp_rpc::chain(&bad), "the edge keeps its old certificate");
                 }
             }
@@ -155,7 +157,8 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, BadCertificate> {
 
 fn check_leaf(chain: &[CertificateDer<'_>], path: &Path, now: Timestamp) -> Result<(), BadCertificate> {
     let leaf = chain.first().ok_or_else(|| BadCertificate::Empty { path: path.into() })?;
-    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| BadCertificate::Leaf { path: path.into() })?;
+    let (_, leaf) =
+        X509Certificate::from_der(leaf).map_err(|_| BadCertificate::Leaf { path: path.into() })?;
     let (begins, ends) = (leaf.validity().not_before.timestamp(), leaf.validity().not_after.timestamp());
     if ends < now.unix_secs() {
         return Err(BadCertificate::Expired { path: path.into() });
@@ -168,7 +171,9 @@ fn check_leaf(chain: &[CertificateDer<'_>], path: &Path, now: Timestamp) -> Resu
         return Err(BadCertificate::Nameless { path: path.into() });
     }
     metrics::gauge!("mcp_edge_certificate_not_after_seconds").set(ends as f64);
-    if ends < now.plus(COMPLAIN_BEFORE).unix_secs() && ends - begins > 2 * COMPLAIN_BEFORE.as_secs().cast_signed() {
+    if ends < now.plus(COMPLAIN_BEFORE).unix_secs()
+        && ends - begins > 2 * COMPLAIN_BEFORE.as_secs().cast_signed()
+    {
         tracing::warn!(chain = %path.display(), "the edge's certificate ends within a week");
     }
     Ok(())
@@ -193,8 +198,10 @@ mod tests {
     impl Files {
         fn new() -> Self {
             let folder = tempfile::tempdir().expect("a folder");
-            let files =
-                CertificateFiles { chain: folder.path().join("chain.pem"), key: folder.path().join("key.pem") };
+            let files = CertificateFiles {
+                chain: folder.path().join("chain.pem"),
+                key: folder.path().join("key.pem"),
+            };
             Self { _folder: folder, files }
         }
 

@@ -52,6 +52,8 @@ pub(crate) struct Stream {
     deadline: Instant,
     /// Made when the service first lets us wait.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The word to stop, where the call would not end by itself.
+    stop: Option<Stopped>,
     ended: Option<Code>,
 }
 
@@ -66,6 +68,9 @@ enum Shape {
     /// The same as JSON.
     ConnectJson { reader: Reader, output: MessageDescriptor },
 }
+
+/// Waits for the word to stop.
+pub(crate) type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The largest message of a service that is turned into JSON.
 pub(crate) const ANSWER_BYTES_MAX: u32 = 16 * 1024 * 1024;
@@ -161,7 +166,12 @@ impl Stream {
                 Shape::ConnectJson { reader: Reader::new(ANSWER_BYTES_MAX), output: output.clone() }
             }
         };
-        Self { inner, shape, meter, deadline, sleep: None, ended: None }
+        Self { inner, shape, meter, deadline, sleep: None, stop: None, ended: None }
+    }
+
+    /// The same answer, which ends when `stopped` does.
+    pub(crate) fn until(self, stopped: Option<Stopped>) -> Self {
+        Self { stop: stopped, ..self }
     }
 
     fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Frame<Bytes>>> {
@@ -203,6 +213,15 @@ impl Stream {
     fn poll_cut(&mut self, context: &mut Context<'_>) -> Poll<Refusal> {
         if let Poll::Ready(refusal) = self.meter.poll_broken(context) {
             return Poll::Ready(refusal);
+        }
+        if let Some(stop) = &mut self.stop
+            && stop.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Refusal::new(
+                Code::Unavailable,
+                "STOPPING",
+                "the edge is stopping; connect again",
+            ));
         }
         let deadline = self.deadline;
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
@@ -288,8 +307,11 @@ pub(crate) mod tests {
     }
 
     /// `parts` as the frames of a body.
-    pub(crate) fn chunks(parts: Vec<&[u8]>) -> impl Chunks<Item = Result<Frame<Bytes>, Status>> + Unpin + use<> {
-        let frames: Vec<_> = parts.into_iter().map(|part| Ok(Frame::data(Bytes::copy_from_slice(part)))).collect();
+    pub(crate) fn chunks(
+        parts: Vec<&[u8]>,
+    ) -> impl Chunks<Item = Result<Frame<Bytes>, Status>> + Unpin + use<> {
+        let frames: Vec<_> =
+            parts.into_iter().map(|part| Ok(Frame::data(Bytes::copy_from_slice(part)))).collect();
         stream::iter(frames)
     }
 
@@ -358,8 +380,11 @@ pub(crate) mod tests {
 
     #[test]
     fn the_end_of_a_web_body_is_one_frame_of_lines() {
-        assert_eq!(&trailers::web(&trailers())[..], b"\x80\0\0\0\x1dgrpc-status:0\r\nx-note:seen\r\n");
-        assert_eq!(&trailers::connect(&trailers())[..], b"\x02\0\0\0\x20{\"metadata\":{\"x-note\":[\"seen\"]}}");
+        assert_eq!(&trailers::web(&trailers())[..], b"\x80\0\0\0\x1cgrpc-status:0\r\nx-note:seen\r\n");
+        assert_eq!(
+            &trailers::connect(&trailers())[..],
+            b"\x02\0\0\0\x20{\"metadata\":{\"x-note\":[\"seen\"]}}"
+        );
     }
 
     #[tokio::test]
@@ -368,8 +393,10 @@ pub(crate) mod tests {
             vec![Ok(Frame::data(wrap(0, b""))), Err(Status::unknown("reset"))],
             vec![Ok(Frame::data(wrap(0, b"")))],
         ] {
-            let again: Vec<_> =
-                frames.iter().map(|it| it.as_ref().map(|_| Frame::data(wrap(0, b""))).map_err(Clone::clone)).collect();
+            let again: Vec<_> = frames
+                .iter()
+                .map(|it| it.as_ref().map(|_| Frame::data(wrap(0, b""))).map_err(Clone::clone))
+                .collect();
             let (_, end) = answer(upstream(frames), Protocol::Grpc).await;
             let status = Status::from_header_map(&end.expect("trailers")).expect("a status");
             assert_eq!(status.code(), Code::Unavailable);
@@ -382,8 +409,10 @@ pub(crate) mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_service_that_stalls_is_ended_at_the_deadline() {
-        let stalled = stream::once(async { Ok::<_, Status>(Frame::data(wrap(0, b""))) }).chain(stream::pending());
-        let (_, end) = answer(tonic::body::Body::new(StreamBody::new(Box::pin(stalled))), Protocol::Grpc).await;
+        let stalled =
+            stream::once(async { Ok::<_, Status>(Frame::data(wrap(0, b""))) }).chain(stream::pending());
+        let (_, end) =
+            answer(tonic::body::Body::new(StreamBody::new(Box::pin(stalled))), Protocol::Grpc).await;
 
         assert_eq!(trailers::code(&end.expect("trailers")), Code::DeadlineExceeded);
     }

@@ -14,7 +14,7 @@
 //! ```
 
 pub(crate) mod answer;
-mod base64;
+pub(crate) mod base64;
 pub(crate) mod connect;
 pub(crate) mod envelope;
 pub(crate) mod json;

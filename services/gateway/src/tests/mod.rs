@@ -1,0 +1,7 @@
+//! The edge as a client sees it: true listeners behind it, true tokens before it, every answer looked at.
+
+mod answers;
+mod calls;
+mod refusals;
+mod wire;
+mod world;
