@@ -1,1 +1,33 @@
-//! Placeholder while the room is built.
+//! Signs people and programs in, and tells the mesh whose tokens to believe.
+//!
+//! ```text
+//! config.rs    what the operator may turn
+//! run.rs       the service's life: open, join the mesh, serve, drain
+//! service/     wire in, wire out
+//! roles.rs     what each role may do
+//! members.rs   who may make whom a member of what standing
+//! tokens.rs    what a token says, and which one is exchanged
+//! keys.rs      what tokens are signed with
+//! access.rs    what every service is told about access
+//! paging.rs    page tokens
+//! store/       tenants and members, behind a trait each
+//! ```
+//!
+//! Under the service's folder: `secrets/` holds the signing keys (`signing/access` and `signing/transaction`, each
+//! a P-256 key as PKCS#8 in DER) and the key of page tokens, sealed; `platform.db` the tenants; `tenants/` a file of
+//! members for each.
+
+mod access;
+mod config;
+#[cfg(test)]
+mod fixture;
+mod keys;
+mod members;
+mod paging;
+mod roles;
+mod run;
+mod service;
+mod store;
+mod tokens;
+
+pub use self::{config::Config, run::run};
