@@ -45,7 +45,7 @@ mod verifier;
 
 pub use self::{
     cache::VerifiedTokens,
-    claims::{ACCESS_TOKEN_TYPE, TRANSACTION_TOKEN_TYPE, TokenClaims, TokenKind},
+    claims::{ACCESS_TOKEN_TYPE, Confirmation, TRANSACTION_TOKEN_TYPE, TokenClaims, TokenKind},
     credential::Credential,
     denied::{Denied, Refusal},
     gate::{Admission, Caller, Gate},
