@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::{Method, Version};
 use mcp_audit::Decision;
-use mcp_tenancy::ACCESS_TOKEN_TYPE;
+use mcp_tenancy::{TokenClaims, TokenKind};
+use mcp_testkit::forge;
 use mcp_types::{Clock as _, SystemClock};
 use tonic::Code;
 
@@ -19,26 +20,31 @@ fn empty() -> bytes::Bytes {
 async fn a_token_that_does_not_hold_is_refused_for_its_reason() {
     let world = World::new().await;
     let now = SystemClock.now().unix_secs();
-    let with = |change: fn(&mut mcp_tenancy::TokenClaims)| world.token_with(ACCESS_TOKEN_TYPE, ALICE, change);
-    let mut expired = world.token_with(ACCESS_TOKEN_TYPE, ALICE, |claims| claims.exp = now - 60);
-    let cases = [
-        (None, Code::Unauthenticated, "TOKEN_MISSING"),
-        (Some("junk".to_owned()), Code::Unauthenticated, "TOKEN_MALFORMED"),
-        (Some(std::mem::take(&mut expired)), Code::Unauthenticated, "TOKEN_EXPIRED"),
-        (Some(with(|claims| claims.aud = "mesh".to_owned())), Code::Unauthenticated, "TOKEN_AUDIENCE"),
-        (
-            Some(with(|claims| claims.iss = "https://evil.test".to_owned())),
-            Code::Unauthenticated,
-            "TOKEN_ISSUER",
-        ),
-        (Some(world.transaction_token()), Code::Unauthenticated, "TRANSACTION_TOKEN_AT_EDGE"),
-        (Some(world.token_with("JWT", ALICE, |_| {})), Code::Unauthenticated, "TOKEN_TYPE"),
-        (
-            Some(world.token_with(ACCESS_TOKEN_TYPE, &["context.read"], |_| {})),
-            Code::PermissionDenied,
-            "PERMISSION_MISSING",
-        ),
+    let with = |change: &dyn Fn(&mut TokenClaims)| {
+        world.issuer.access_token(|claims| {
+            claims.scope = ALICE.join(" ");
+            change(claims);
+        })
+    };
+    let transaction = world.issuer.transaction_token(|claims| claims.scope = ALICE.join(" "));
+    let bound = {
+        let (header, mut claims) = forge::open(&world.token());
+        claims["cnf"] = serde_json::json!({ "x5t#S256": "A".repeat(43) });
+        world.issuer.sign(TokenKind::Access, &header, &claims)
+    };
+    let unauthenticated = [
+        (None, "TOKEN_MISSING"),
+        (Some("junk".to_owned()), "TOKEN_MALFORMED"),
+        (Some(with(&|claims| claims.exp = now - 60)), "TOKEN_EXPIRED"),
+        (Some(with(&|claims| claims.nbf = Some(now + 60))), "TOKEN_NOT_YET_VALID"),
+        (Some(with(&|claims| claims.aud = "https://other.test".to_owned())), "TOKEN_AUDIENCE"),
+        (Some(with(&|claims| claims.iss = "https://evil.test".to_owned())), "TOKEN_ISSUER"),
+        (Some(transaction), "TRANSACTION_TOKEN_AT_EDGE"),
+        (Some(bound), "TOKEN_BOUND_TO_ANOTHER"),
     ];
+    let lacking = (Some(world.token_with(&["context.read"])), Code::PermissionDenied, "PERMISSION_MISSING");
+    let cases = unauthenticated.map(|(token, reason)| (token, Code::Unauthenticated, reason));
+    let cases = cases.into_iter().chain([lacking]);
     for (token, code, reason) in cases {
         for content_type in ["application/grpc", "application/grpc-web"] {
             let heard = world.send(post(SUMMARIZE, content_type, token.as_deref(), empty())).await;
@@ -53,6 +59,20 @@ async fn a_token_that_does_not_hold_is_refused_for_its_reason() {
         assert_eq!(row.reason.as_deref(), Some(reason));
         assert_eq!(row.method.as_deref(), Some(SUMMARIZE));
         assert_eq!(row.request_id.expect("an ID").as_str(), heard.headers["x-request-id"]);
+    }
+    assert_eq!(world.calls_seen(), 0);
+}
+
+#[tokio::test]
+async fn no_forgery_is_let_in() {
+    let world = World::new().await;
+    let jwks = world.issuer.jwks(TokenKind::Access);
+    let forgeries = forge::all(&world.token(), &jwks);
+    assert!(forgeries.len() > 10);
+    for (n, forgery) in forgeries.into_iter().enumerate() {
+        let ip = std::net::Ipv4Addr::from(u32::try_from(n).expect("few")).into();
+        let request = post(SUMMARIZE, "application/grpc", Some(&forgery.token), empty());
+        assert_eq!(world.send_from(ip, request).await.code(), Code::Unauthenticated, "{}", forgery.name);
     }
     assert_eq!(world.calls_seen(), 0);
 }
@@ -134,7 +154,7 @@ async fn beyond_the_places_requests_are_shed() {
 #[tokio::test]
 async fn a_message_at_the_limit_passes_and_one_byte_more_does_not() {
     let world = World::new().await;
-    let token = world.token_with(ACCESS_TOKEN_TYPE, &["summarization.use"], |_| {});
+    let token = world.token();
     let path = "/mcp.summarization.v1.SummarizationService/ListEngines";
     // An unknown field of so many bytes: tag, length in two bytes, content.
     let message = |bytes: usize| {

@@ -9,12 +9,10 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::{BodyExt as _, Full};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use mcp_audit::{AuditFuture, AuditLost, AuditRow, AuditSink};
 use mcp_limit::{IpLimit, LimitClock};
 use mcp_proto::{
@@ -22,11 +20,10 @@ use mcp_proto::{
     auth::v1::{self as auth, auth_service_server},
     summarization::v1::{self as summarization, summarization_service_server},
 };
-use mcp_rpc::{LiveAccess, RpcMetrics};
+use mcp_rpc::RpcMetrics;
 use mcp_runtime::Stop;
-use mcp_tenancy::{ACCESS_TOKEN_TYPE, TRANSACTION_TOKEN_TYPE, TokenClaims};
+use mcp_testkit::TestIssuer;
 use mcp_types::{Clock as _, SystemClock, SystemEntropy};
-use rcgen::KeyPair;
 use tokio::sync::Semaphore;
 use tonic::{
     Code, Status, Streaming,
@@ -57,7 +54,7 @@ pub(super) struct World {
     pub(super) core: Arc<Core>,
     pub(super) services: Services,
     pub(super) audit: Arc<Rows>,
-    key: KeyPair,
+    pub(super) issuer: TestIssuer,
 }
 
 /// The services behind the edge, and what reached them.
@@ -97,9 +94,8 @@ impl World {
         // A port that nobody answers: bound once, so that it is free, and dropped.
         let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.and_then(|it| it.local_addr());
 
-        let key = KeyPair::generate().expect("a key");
-        let access = LiveAccess::default();
-        access.replace(snapshot(&key)).expect("a snapshot");
+        let issuer = TestIssuer::new();
+        let access = issuer.live_access();
         let audit = Arc::<Rows>::default();
         let mut limits = EdgeLimits::default();
         turn(&mut limits);
@@ -130,44 +126,16 @@ impl World {
             summarization: channel(address),
             local: local.routes,
         };
-        Self { core: Arc::new(core), services, audit, key }
+        Self { core: Arc::new(core), services, audit, issuer }
     }
 
-    /// A token for `user` of `tenant`, changed as wished.
-    pub(super) fn token_with(
-        &self,
-        typ: &str,
-        permissions: &[&str],
-        change: impl FnOnce(&mut TokenClaims),
-    ) -> String {
-        let now = SystemClock.now().unix_secs();
-        let mut claims = TokenClaims {
-            iss: "https://auth.test".to_owned(),
-            aud: if typ == ACCESS_TOKEN_TYPE { "edge" } else { "mesh" }.to_owned(),
-            sub: "alice".to_owned(),
-            exp: now + 600,
-            iat: now,
-            nbf: None,
-            jti: "token-1".to_owned(),
-            tenant: "acme".to_owned(),
-            scope: permissions.join(" "),
-            origin: None,
-            cnf: None,
-        };
-        change(&mut claims);
-        let mut header = Header::new(Algorithm::ES256);
-        header.typ = Some(typ.to_owned());
-        header.kid = Some("k1".to_owned());
-        let key = EncodingKey::from_ec_der(&self.key.serialize_der());
-        jsonwebtoken::encode(&header, &claims, &key).expect("signed")
+    /// An access token of alice of acme with `permissions`.
+    pub(super) fn token_with(&self, permissions: &[&str]) -> String {
+        self.issuer.access_token(|claims| claims.scope = permissions.join(" "))
     }
 
     pub(super) fn token(&self) -> String {
-        self.token_with(ACCESS_TOKEN_TYPE, ALICE, |_| {})
-    }
-
-    pub(super) fn transaction_token(&self) -> String {
-        self.token_with(TRANSACTION_TOKEN_TYPE, ALICE, |_| {})
+        self.token_with(ALICE)
     }
 
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Heard {
@@ -208,24 +176,6 @@ pub(super) fn get(path: &str) -> Request<Full<Bytes>> {
 
 fn channel(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy()
-}
-
-fn snapshot(key: &KeyPair) -> auth::AccessSnapshot {
-    let point = key.public_key_raw();
-    let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..65]));
-    let jwks = format!(
-        r#"{{"keys":[{{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","kid":"k1","x":"{x}","y":"{y}"}}]}}"#
-    );
-    let issuer = |audience: &str| auth::Issuer {
-        issuer: "https://auth.test".to_owned(),
-        audience: audience.to_owned(),
-        jwks: jwks.clone(),
-    };
-    auth::AccessSnapshot {
-        version: 1,
-        access_issuer: Some(issuer("edge")),
-        transaction_issuer: Some(issuer("mesh")),
-    }
 }
 
 // === impl Heard ===
