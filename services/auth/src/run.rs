@@ -87,3 +87,82 @@ async fn open(
     auth.settle_all(&platform).await.map_err(unusable)?;
     Ok(auth)
 }
+
+#[cfg(test)]
+mod tests {
+    //! What is opened, and with what it is not.
+
+    use mcp_runtime::{Cores, Profile, Stop};
+
+    use super::*;
+    use crate::fixture::{Home, scope_of};
+
+    fn shell(profile: Profile) -> Shell {
+        Shell::new(Cores::start(1).expect("a core"), Stop::default(), profile)
+    }
+
+    async fn opened(config: Config, home: &Home, profile: Profile) -> Result<Auth<SqliteStore>, Failure> {
+        open(config, &"auth".parse().expect("a name"), home.path(), &shell(profile)).await
+    }
+
+    #[tokio::test]
+    async fn production_does_not_open_with_local_sign_in() {
+        let home = Home::new();
+        let config = Config { local_sign_in: true, ..Config::default() };
+
+        let failure = opened(config, &home, Profile::Production).await.expect_err("refused");
+
+        assert_eq!(failure.exit_code(), 78);
+        assert!(!home.path().join("secrets").exists());
+    }
+
+    #[tokio::test]
+    async fn who_turns_nothing_on_signs_nobody_in() {
+        let auth = opened(Config::default(), &Home::new(), Profile::Development).await.expect("opens");
+
+        assert!(!auth.local_sign_in);
+    }
+
+    #[tokio::test]
+    async fn a_restart_tells_the_same_state_by_the_same_version() {
+        let home = Home::new();
+        let before = opened(Config::default(), &home, Profile::Production).await.expect("opens");
+        let told = AccessSnapshot::clone(&before.access.borrow());
+        before.store.close().await;
+        drop(before);
+
+        let after = opened(Config::default(), &home, Profile::Production).await.expect("opens again");
+
+        assert_eq!(*after.access.borrow().as_ref(), told);
+    }
+
+    #[tokio::test]
+    async fn another_audience_is_told_by_a_greater_version() {
+        let home = Home::new();
+        let before = opened(Config::default(), &home, Profile::Production).await.expect("opens");
+        let told = before.access.borrow().version;
+        drop(before);
+        let config = Config { access_audience: "elsewhere".to_owned(), ..Config::default() };
+
+        let after = opened(config, &home, Profile::Production).await.expect("opens again");
+
+        assert!(after.access.borrow().version > told);
+    }
+
+    #[tokio::test]
+    async fn the_mesh_believes_what_auth_signs() {
+        let auth = opened(Config::default(), &Home::new(), Profile::Production).await.expect("opens");
+        let live = LiveAccess::default();
+        live.replace(AccessSnapshot::clone(&auth.access.borrow())).expect("the snapshot can be used");
+        let (acme, alice) = (scope_of("acme"), "alice".parse().expect("a name"));
+        let subject =
+            crate::tokens::Subject { tenant: acme.tenant(), user: &alice, role: roles::Role::Viewer };
+
+        let access = auth.tokens.access(subject).expect("signed");
+
+        let now = auth.clock.now();
+        let credential = live.verify_access(access.token.expose(), now).expect("the edge believes it");
+        let transaction = auth.tokens.transaction(&credential, subject.role).expect("signed");
+        live.verify_transaction(transaction.token.expose(), now).expect("a service believes it");
+    }
+}
