@@ -1,0 +1,88 @@
+//! Each method as tonic calls it: whose call it is, and what it says.
+
+use std::sync::Arc;
+
+use mcp_proto::context::v1::{self as pb, context_service_server::ContextService};
+use mcp_rpc::Call;
+use tonic::{Request, Response, Status};
+
+use super::{By, Service};
+use crate::{store::Contexts, window::Upstream};
+
+#[tonic::async_trait]
+impl<C: Contexts> ContextService for Service<C> {
+    async fn create_context(
+        &self,
+        request: Request<pb::CreateContextRequest>,
+    ) -> Result<Response<pb::Context>, Status> {
+        let (_, by, request) = opened(request)?;
+        self.create(&by, request).await.map(Response::new)
+    }
+
+    async fn get_context(
+        &self,
+        request: Request<pb::GetContextRequest>,
+    ) -> Result<Response<pb::Context>, Status> {
+        let (_, by, request) = opened(request)?;
+        self.get(&by, &request).await.map(Response::new)
+    }
+
+    async fn list_contexts(
+        &self,
+        request: Request<pb::ListContextsRequest>,
+    ) -> Result<Response<pb::ListContextsResponse>, Status> {
+        let (_, by, request) = opened(request)?;
+        self.list(&by, &request).await.map(Response::new)
+    }
+
+    async fn update_context(
+        &self,
+        request: Request<pb::UpdateContextRequest>,
+    ) -> Result<Response<pb::Context>, Status> {
+        let (_, by, request) = opened(request)?;
+        self.update(&by, request).await.map(Response::new)
+    }
+
+    async fn delete_context(
+        &self,
+        request: Request<pb::DeleteContextRequest>,
+    ) -> Result<Response<()>, Status> {
+        let (_, by, request) = opened(request)?;
+        self.delete(&by, &request).await.map(Response::new)
+    }
+
+    async fn append_messages(
+        &self,
+        request: Request<pb::AppendMessagesRequest>,
+    ) -> Result<Response<pb::AppendMessagesResponse>, Status> {
+        let (_, by, request) = opened(request)?;
+        self.append(&by, request).await.map(Response::new)
+    }
+
+    async fn list_messages(
+        &self,
+        request: Request<pb::ListMessagesRequest>,
+    ) -> Result<Response<pb::ListMessagesResponse>, Status> {
+        let (_, by, request) = opened(request)?;
+        self.messages(&by, &request).await.map(Response::new)
+    }
+
+    async fn assemble_window(
+        &self,
+        request: Request<pb::AssembleWindowRequest>,
+    ) -> Result<Response<pb::AssembleWindowResponse>, Status> {
+        let (call, by, request) = opened(request)?;
+        let summarizer = Upstream::new(self.summarization.clone(), call);
+        self.window(&by, &request, &summarizer).await.map(Response::new)
+    }
+}
+
+fn opened<T>(request: Request<T>) -> Result<(Arc<Call>, By, T), Status> {
+    let call = Call::of(&request)?;
+    let caller = call.caller()?;
+    let principal = caller
+        .credential()
+        .map_or_else(|| caller.peer().to_string(), |credential| credential.user().to_string());
+    let by = By { scope: call.tenant_scope()?, principal };
+    Ok((call, by, request.into_inner()))
+}
