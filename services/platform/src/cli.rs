@@ -53,10 +53,14 @@ pub(crate) enum Verb {
     /// Run one service in this process.
     Serve(ServeArgs),
     /// Print an access token (development only; makes tenant and user where they are missing).
-    #[command(after_help = "Example:\n  curl -H \"authorization: Bearer $(mcp token --tenant acme --user alice --role editor)\" ...")]
+    #[command(
+        after_help = "Example:\n  curl -H \"authorization: Bearer $(mcp token --tenant acme --user alice --role editor)\" ..."
+    )]
     Token(TokenArgs),
     /// Write a certificate for a client of the mesh (development only).
-    #[command(after_help = "Writes cert.pem (chain), key.pem (mode 0600) and ca.pem (the mesh's roots) to the folder.")]
+    #[command(
+        after_help = "Writes cert.pem (chain), key.pem (mode 0600) and ca.pem (the mesh's roots) to the folder."
+    )]
     Cert(CertArgs),
     /// Print a join token: the right to one first certificate.
     JoinToken(JoinTokenArgs),

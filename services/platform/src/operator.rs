@@ -58,8 +58,9 @@ impl Operator {
 
     /// The SPIFFE ID of a service.
     pub(crate) fn id(&self, service: &str) -> Result<SpiffeId, Failure> {
-        let name: ServiceName =
-            service.parse().map_err(|source| Failure::usage(format!("`{service}` is no service")).because(source))?;
+        let name: ServiceName = service
+            .parse()
+            .map_err(|source| Failure::usage(format!("`{service}` is no service")).because(source))?;
         Ok(SpiffeId::service(&self.trust_domain, &name))
     }
 }
@@ -88,9 +89,11 @@ fn identity(folder: &Path) -> Result<LiveIdentity, Failure> {
         })
     };
     let bad = |source: Box<dyn std::error::Error + Send + Sync>| {
-        Failure::input(format!("the operator's certificate in {} cannot be used", folder.display())).because(source)
+        Failure::input(format!("the operator's certificate in {} cannot be used", folder.display()))
+            .because(source)
     };
-    let identity = Identity::from_pem(&read("cert.pem")?, &read("key.pem")?).map_err(|source| bad(source.into()))?;
+    let identity =
+        Identity::from_pem(&read("cert.pem")?, &read("key.pem")?).map_err(|source| bad(source.into()))?;
     let bundle = TrustBundle::from_pem(0, &read("ca.pem")?).map_err(|source| bad(source.into()))?;
     LiveIdentity::new(identity, bundle).map_err(|source| bad(source.into()))
 }

@@ -29,7 +29,8 @@ pub(crate) fn json(value: &serde_json::Value) {
 pub(crate) fn failure(failure: &Failure, format: Format) {
     let chain = failure.chain();
     if format == Format::Json {
-        let (what, causes) = chain.split_first().map_or(("", &[][..]), |(what, causes)| (what.as_str(), causes));
+        let (what, causes) =
+            chain.split_first().map_or(("", &[][..]), |(what, causes)| (what.as_str(), causes));
         let value = json!({"error": {"message": what, "causes": causes, "advice": failure.advice(),
             "exit_code": failure.exit_code()}});
         anstream::eprintln!("{value:#}");

@@ -28,7 +28,12 @@ pub(crate) fn print(
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["service", "address", "identity", "certificate until"]);
-    table.add_row(["gateway", &ready.gateway, "for clients: the local edge CA", &expiry(&data_dir.join("edge/chain.pem"))]);
+    table.add_row([
+        "gateway",
+        &ready.gateway,
+        "for clients: the local edge CA",
+        &expiry(&data_dir.join("edge/chain.pem")),
+    ]);
     for (name, address) in &ready.services {
         let identity = format!("spiffe://{}/service/{name}", config.mesh.trust_domain);
         // The ca keeps its own in memory; it has no file to read.
@@ -49,7 +54,8 @@ pub(crate) fn print(
     let ca = ca.display();
     let token = format!("$({mcp} token --tenant acme --user alice --role editor{data})");
     let method = "mcp.summarization.v1.SummarizationService/Summarize";
-    let text = "The mesh carries every call. Each service proves who it is. A stranger is refused at the door.";
+    let text =
+        "The mesh carries every call. Each service proves who it is. A stranger is refused at the door.";
     let body = format!(r#"{{"text": "{text}", "length": {{"max_sentences": 1}}}}"#);
 
     output::line(table);
@@ -67,14 +73,20 @@ pub(crate) fn print(
         "curl --cacert {ca} -H \"authorization: Bearer {token}\" -H 'content-type: application/json' -d '{body}' {}/{method}\n",
         ready.gateway
     ));
-    output::line(format_args!("{FAINT}the console, in a browser (it will ask about the local CA):{FAINT:#}\n{}/\n", ready.gateway));
+    output::line(format_args!(
+        "{FAINT}the console, in a browser (it will ask about the local CA):{FAINT:#}\n{}/\n",
+        ready.gateway
+    ));
 }
 
 fn expiry(certificate: &Path) -> String {
     use rustls_pki_types::{CertificateDer, pem::PemObject as _};
     let leaf = CertificateDer::from_pem_file(certificate).ok();
     let until = leaf.and_then(|leaf| mcp_svid::not_after(&leaf));
-    until.map_or_else(|| "-".to_owned(), |until| humantime::format_rfc3339_seconds(until.to_system_time()).to_string())
+    until.map_or_else(
+        || "-".to_owned(),
+        |until| humantime::format_rfc3339_seconds(until.to_system_time()).to_string(),
+    )
 }
 
 /// How this very command is called from the reader's shell.
@@ -87,7 +99,10 @@ fn command(name: &str) -> String {
 
 fn on_path(name: &str, exe: &Path) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file()).is_some_and(|file| file == exe)
+    env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .is_some_and(|file| file == exe)
 }
 
 /// A tool's path, where whoever started us knows it better than the shell does.

@@ -8,7 +8,9 @@ use std::{
 };
 
 use mcp_rpc::MeshConfig;
-use mcp_runtime::{Cores, Failure, Shell, Stop, install_metrics, serve_metrics, start_log};
+use mcp_runtime::{
+    Cores, Failure, Shell, Stop, install_metrics, serve_metrics, set_process_limits, start_log,
+};
 
 use crate::{
     cli::{Format, ServeArgs, ServiceChoice},
@@ -23,6 +25,7 @@ type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 pub(crate) fn run(args: ServeArgs, format: Format) -> Result<(), Failure> {
     let config = PlatformConfig::load_for_serve(Some(&args.config))?;
     start_log(config.log_format(), &config.log.filter)?;
+    set_process_limits();
     let metrics_handle = install_metrics()?;
     let mesh = MeshConfig { log_format: config.log_format(), ..config.mesh.clone() };
     files::private_folder(&mesh.state_dir)?;
@@ -114,7 +117,8 @@ fn announce(ready: &ServiceReady, format: Format) -> Result<(), Failure> {
             output::json(&value);
         }
         Format::Text | Format::Markdown => {
-            let listen: Vec<_> = ready.listen.iter().map(|(name, address)| format!("{name} {address}")).collect();
+            let listen: Vec<_> =
+                ready.listen.iter().map(|(name, address)| format!("{name} {address}")).collect();
             output::line(format_args!("{} serves: {}", ready.service, listen.join(", ")));
         }
     }

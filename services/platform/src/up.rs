@@ -15,7 +15,9 @@ use std::{
 
 use mcp_ca::{Authority, Listeners};
 use mcp_rpc::{CaEndpoints, MeshConfig};
-use mcp_runtime::{Cores, Failure, Readiness, SecretRef, Shell, Stop, install_metrics, serve_metrics, start_log};
+use mcp_runtime::{
+    Cores, Failure, Readiness, SecretRef, Shell, Stop, install_metrics, serve_metrics, start_log,
+};
 use mcp_types::ServiceName;
 use tokio::task::JoinSet;
 
@@ -49,14 +51,18 @@ type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 pub(crate) fn run(args: UpArgs, format: Format) -> Result<(), Failure> {
     let config = PlatformConfig::load_for_up(args.config.as_deref())?;
     if !config.profile.is_development() {
-        return Err(Failure::config(format!("`mcp up` is for development, and the profile is {}", config.profile))
-            .advise("run each service with `mcp serve SERVICE --config FILE`"));
+        return Err(Failure::config(format!(
+            "`mcp up` is for development, and the profile is {}",
+            config.profile
+        ))
+        .advise("run each service with `mcp serve SERVICE --config FILE`"));
     }
     config.check_listen("--listen", args.listen)?;
     let metrics = config.listen.metrics.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     config.check_listen("listen.metrics", metrics)?;
 
     start_log(config.log_format(), &config.log.filter)?;
+    set_process_limits();
     let metrics_handle = install_metrics()?;
     files::private_folder(&args.data_dir)?;
     let data_dir = fs::canonicalize(&args.data_dir)
@@ -73,7 +79,8 @@ pub(crate) fn run(args: UpArgs, format: Format) -> Result<(), Failure> {
         .build()
         .map_err(|source| Failure::io("start a runtime", source))?
         .block_on(async {
-            let metrics_listener = sockets.metrics.try_clone().map_err(|source| Failure::io("share a socket", source))?;
+            let metrics_listener =
+                sockets.metrics.try_clone().map_err(|source| Failure::io("share a socket", source))?;
             tokio::spawn(serve_metrics(metrics_listener, metrics_handle, shell.clone()));
             platform(&args, &config, &data_dir, sockets, &shell, format).await
         })
@@ -256,7 +263,8 @@ async fn join_token(authority: &Authority, data_dir: &Path, name: &str) -> Resul
 /// Keeps a second platform out of the folder for as long as the file is held.
 fn lock(data_dir: &Path) -> Result<File, Failure> {
     let path: PathBuf = data_dir.join("lock");
-    let file = File::create(&path).map_err(|source| Failure::io(format!("make {}", path.display()), source))?;
+    let file =
+        File::create(&path).map_err(|source| Failure::io(format!("make {}", path.display()), source))?;
     file.try_lock().map_err(|_| {
         Failure::temporary(format!("another platform runs in {}", data_dir.display()))
             .advise("stop it first, or give this one a folder of its own with `--data-dir`")

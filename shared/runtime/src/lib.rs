@@ -4,6 +4,7 @@
 //! config.rs     one TOML file, `MCP__SECTION__KEY` over it, secrets by reference
 //! cores.rs      one current-thread runtime a core, for listeners
 //! failure.rs    why a run ended, as sysexits has it
+//! limits.rs     what the operating system lets the process have
 //! metrics.rs    the recorder and the listener that shows it
 //! profile.rs    development, staging, production
 //! shell.rs      what a service is run in
@@ -13,6 +14,7 @@
 mod config;
 mod cores;
 mod failure;
+mod limits;
 mod metrics;
 mod profile;
 mod shell;
@@ -22,6 +24,7 @@ pub use self::{
     config::{SecretRef, load, load_str},
     cores::Cores,
     failure::Failure,
+    limits::set_process_limits,
     metrics::{MetricsHandle, install_metrics, serve_metrics},
     profile::Profile,
     shell::{Readiness, Shell, Stop},

@@ -36,10 +36,9 @@ pub(crate) fn cert(args: CertArgs, format: Format) -> Result<(), Failure> {
     let id = operator.id(&args.service)?;
     let (identity, bundle) = block_on(async {
         let answer = create_join_token(&operator, &args.service, Duration::from_secs(60)).await?;
-        let token: JoinToken = answer
-            .join_token
-            .parse()
-            .map_err(|source: mcp_rpc::BadJoinToken| Failure::software("the ca gave no join token").because(source))?;
+        let token: JoinToken = answer.join_token.parse().map_err(|source: mcp_rpc::BadJoinToken| {
+            Failure::software("the ca gave no join token").because(source)
+        })?;
         let cores = Cores::start(1).map_err(|source| Failure::io("start a thread", source))?;
         let shell = Shell::new(cores, Stop::default(), Profile::Development);
         mcp_rpc::first_identity(&id, operator.bootstrap(), &token, &shell).await
@@ -73,7 +72,8 @@ async fn create_join_token(
         .ok()
         .filter(|seconds| (1..=86_400).contains(seconds))
         .ok_or_else(|| Failure::usage("`--ttl` must be at least a second, and at most a day"))?;
-    let mut request = tonic::Request::new(CreateJoinTokenRequest { service: service.to_owned(), ttl_seconds });
+    let mut request =
+        tonic::Request::new(CreateJoinTokenRequest { service: service.to_owned(), ttl_seconds });
     request.set_timeout(Duration::from_secs(5));
     let answer = operator.ca()?.create_join_token(request).await;
     answer.map(tonic::Response::into_inner).map_err(|status| refused("make a join token", status))

@@ -22,7 +22,9 @@ pub(crate) fn policy(args: &PolicyArgs, format: Format) -> Result<(), Failure> {
         Format::Markdown => output::line(markdown().trim_end()),
         Format::Text => {
             let mut table = Table::new();
-            table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+            table
+                .load_style(presets::UTF8_HORIZONTAL_ONLY)
+                .set_content_arrangement(ContentArrangement::Dynamic);
             table.set_header(COLUMNS);
             for policy in POLICIES.methods {
                 table.add_row(cells(policy));
@@ -97,6 +99,10 @@ mod tests {
     fn the_checked_in_table_is_the_one_that_runs() {
         let reviewed = include_str!("../../../../docs/policy.md");
 
-        assert_eq!(markdown(), reviewed, "review the change, then `mcp policy show --output markdown > docs/policy.md`");
+        assert_eq!(
+            markdown(),
+            reviewed,
+            "review the change, then `mcp policy show --output markdown > docs/policy.md`"
+        );
     }
 }

@@ -21,10 +21,12 @@ pub(crate) fn token(args: TokenArgs, format: Format) -> Result<(), Failure> {
     let certificate_sha256 = match &args.bind {
         None => Vec::new(),
         Some(path) => {
-            let pem = fs::read(path)
-                .map_err(|source| Failure::input(format!("cannot read {}", path.display())).because(source))?;
+            let pem = fs::read(path).map_err(|source| {
+                Failure::input(format!("cannot read {}", path.display())).because(source)
+            })?;
             let leaf = CertificateDer::from_pem_slice(&pem).map_err(|source| {
-                Failure::input(format!("{} holds no certificate in PEM", path.display())).because(source.to_string())
+                Failure::input(format!("{} holds no certificate in PEM", path.display()))
+                    .because(source.to_string())
             })?;
             digest(&SHA256, &leaf).as_ref().to_vec()
         }
