@@ -91,11 +91,22 @@ pub async fn run(
     config.validate()?;
     // Before the mesh is joined, so that a bad file is told of at once.
     let tls = EdgeTls::load(&config.certificate, shell.clock.now())?;
+    let log = AccessLog::start(mesh.log_format);
+    let mesh = Mesh::join(&service(NAME)?, &mesh, &shell).await?;
+    serve(config, tls, log, mesh, listener, shell).await
+}
+
+/// Serves the edge as a member of `mesh`.
+async fn serve(
+    config: Config,
+    tls: EdgeTls,
+    log: AccessLog,
+    mesh: Mesh,
+    listener: TcpListener,
+    shell: Shell,
+) -> Result<(), Failure> {
     let routes = Routes::of_policies()?;
     let local = local::services(&routes)?;
-    let format = mesh.log_format;
-    let mesh = Mesh::join(&service(NAME)?, &mesh, &shell).await?;
-
     let upstreams = UpstreamHealth::default();
     let routed: Vec<_> = routes.services().collect();
     upstreams.watch(&mesh, &config.upstreams, &local.health, &routed, &shell)?;
@@ -118,7 +129,7 @@ pub async fn run(
         routes,
         exchange: Exchange::new(mesh.access().clone(), Arc::clone(&shell.clock)),
         observer: Arc::new(Observer {
-            log: AccessLog::start(format),
+            log,
             metrics: RpcMetrics::new(POLICIES, "edge"),
             audit: Arc::clone(mesh.audit()),
             clock: Arc::clone(&shell.clock),

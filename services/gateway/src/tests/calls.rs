@@ -110,7 +110,9 @@ async fn the_service_hears_who_calls_and_nothing_that_the_caller_made_up() {
     let heard = world.send(request).await;
 
     let seen = world.last_seen();
-    assert_eq!(seen["authorization"], "Bearer transaction-0");
+    let sent = seen["authorization"].to_str().expect("text").strip_prefix("Bearer ").expect("a token");
+    let (header, _) = mcp_testkit::forge::open(sent);
+    assert_eq!(header["typ"], "txntoken+jwt");
     assert_eq!(seen["x-tenant-id"], "acme");
     assert_eq!(seen["x-request-id"], "my-request");
     assert_eq!(seen["x-client-version"], "7");

@@ -2,6 +2,7 @@
 
 mod answers;
 mod calls;
+mod mesh;
 mod refusals;
 mod wire;
 mod world;

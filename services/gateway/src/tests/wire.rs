@@ -1,6 +1,8 @@
 //! The edge over true sockets: TLS, both versions of HTTP, bodies larger than a window, and the drain.
 
-use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
+use std::{
+    fs, io, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
@@ -28,10 +30,15 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::world::{SUMMARIZE, World, post};
 use crate::{CertificateFiles, edge::Connections, framing::envelope::wrap, tls::EdgeTls};
 
+/// A listener of an edge, from outside.
+pub(super) struct Outside {
+    pub(super) address: SocketAddr,
+    pub(super) root: CertificateDer<'static>,
+}
+
 struct Wire {
     world: World,
-    address: SocketAddr,
-    root: CertificateDer<'static>,
+    outside: Outside,
     stop: Stop,
     serving: JoinHandle<Result<(), Failure>>,
     _folder: tempfile::TempDir,
@@ -41,16 +48,8 @@ impl Wire {
     async fn new() -> Self {
         let world = World::new().await;
         let folder = tempfile::tempdir().expect("a folder");
-        let files = CertificateFiles { chain: folder.path().join("chain"), key: folder.path().join("key") };
-        let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(["localhost".to_owned()])
-            .and_then(|it| it.self_signed(&key))
-            .expect("signed");
-        fs::write(&files.chain, certificate.pem()).expect("written");
-        fs::write(&files.key, key.serialize_pem()).expect("written");
-        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).expect("set");
+        let (files, root) = certificate(folder.path());
         let tls = EdgeTls::load(&files, SystemClock.now()).expect("loads");
-
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = world.core.edge.pages.stop.clone();
@@ -60,9 +59,29 @@ impl Wire {
             let connections = move || Connections(Arc::clone(&core));
             listen(listener, &shell, ListenLimits::default(), "edge", move || tls.config(), connections).await
         });
-        Self { world, address, root: certificate.der().clone(), stop, serving, _folder: folder }
+        Self { world, outside: Outside { address, root }, stop, serving, _folder: folder }
     }
 
+    async fn send(&self, version: Version, request: Request<Full<Bytes>>) -> Response<Incoming> {
+        self.outside.send(version, request).await
+    }
+}
+
+/// A certificate for `localhost` in files, and itself.
+pub(super) fn certificate(folder: &Path) -> (CertificateFiles, CertificateDer<'static>) {
+    let files = CertificateFiles { chain: folder.join("chain.pem"), key: folder.join("key.pem") };
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let certificate = params.self_signed(&key).expect("signed");
+    fs::write(&files.chain, certificate.pem()).expect("written");
+    fs::write(&files.key, key.serialize_pem()).expect("written");
+    fs::set_permissions(&files.key, fs::Permissions::from_mode(0o600)).expect("set");
+    (files, certificate.der().clone())
+}
+
+// === impl Outside ===
+
+impl Outside {
     async fn connect(
         &self,
         versions: &[&'static SupportedProtocolVersion],
@@ -80,7 +99,7 @@ impl Wire {
         TlsConnector::from(Arc::new(config)).connect("localhost".try_into().expect("a name"), stream).await
     }
 
-    async fn send(&self, version: Version, request: Request<Full<Bytes>>) -> Response<Incoming> {
+    pub(super) async fn send(&self, version: Version, request: Request<Full<Bytes>>) -> Response<Incoming> {
         self.send_slowly(version, request).await.expect("an answer")
     }
 
@@ -109,11 +128,11 @@ impl Wire {
     }
 }
 
-fn text(text: String) -> Bytes {
+pub(super) fn text(text: String) -> Bytes {
     wrap(0, &SummarizeRequest { text, ..Default::default() }.encode_to_vec())
 }
 
-async fn end(response: Response<Incoming>) -> (Bytes, Option<HeaderMap>) {
+pub(super) async fn end(response: Response<Incoming>) -> (Bytes, Option<HeaderMap>) {
     let gathered = response.into_body().collect().await.expect("a body");
     let trailers = gathered.trailers().cloned();
     (gathered.to_bytes(), trailers)
@@ -161,12 +180,12 @@ async fn a_request_that_is_too_large_hears_so_over_the_wire() {
 async fn only_tls_is_spoken() {
     let wire = Wire::new().await;
 
-    let mut plain = TcpStream::connect(wire.address).await.expect("connected");
+    let mut plain = TcpStream::connect(wire.outside.address).await.expect("connected");
     plain.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
     let mut heard = Vec::new();
     let _ = plain.read_to_end(&mut heard).await;
     assert!(!heard.starts_with(b"HTTP"), "{heard:?}");
-    let stream = wire.connect(&[&TLS13, &TLS12], b"h2").await.expect("connected");
+    let stream = wire.outside.connect(&[&TLS13, &TLS12], b"h2").await.expect("connected");
     assert_eq!(stream.get_ref().1.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let group = stream.get_ref().1.negotiated_key_exchange_group().map(|group| group.name());
@@ -184,6 +203,7 @@ async fn a_call_in_flight_is_finished_and_an_endless_one_ended_when_the_edge_sto
     assert_eq!(watching.status(), 200);
 
     let slow = wire
+        .outside
         .send_slowly(Version::HTTP_2, post(SUMMARIZE, "application/grpc", Some(&token), text("slow".into())));
     let stop = async {
         tokio::time::sleep(Duration::from_millis(100)).await;

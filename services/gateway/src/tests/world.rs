@@ -54,12 +54,13 @@ pub(super) struct World {
     pub(super) core: Arc<Core>,
     pub(super) services: Services,
     pub(super) audit: Arc<Rows>,
-    pub(super) issuer: TestIssuer,
+    pub(super) issuer: Arc<TestIssuer>,
 }
 
 /// The services behind the edge, and what reached them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Services {
+    pub(super) issuer: Arc<TestIssuer>,
     pub(super) exchanges: Arc<AtomicUsize>,
     pub(super) seen: Arc<Mutex<Vec<HeaderMap>>>,
 }
@@ -84,7 +85,8 @@ impl World {
     }
 
     pub(super) async fn with(turn: impl FnOnce(&mut EdgeLimits)) -> Self {
-        let services = Services::default();
+        let issuer = Arc::new(TestIssuer::new());
+        let services = Services::new(&issuer);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let behind = Server::builder()
@@ -94,7 +96,6 @@ impl World {
         // A port that nobody answers: bound once, so that it is free, and dropped.
         let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.and_then(|it| it.local_addr());
 
-        let issuer = TestIssuer::new();
         let access = issuer.live_access();
         let audit = Arc::<Rows>::default();
         let mut limits = EdgeLimits::default();
@@ -225,6 +226,12 @@ impl Heard {
 
 // === impl Services ===
 
+impl Services {
+    pub(super) fn new(issuer: &Arc<TestIssuer>) -> Self {
+        Self { issuer: Arc::clone(issuer), exchanges: Arc::default(), seen: Arc::default() }
+    }
+}
+
 #[tonic::async_trait]
 impl summarization_service_server::SummarizationService for Services {
     type SummarizeStreamStream =
@@ -301,13 +308,13 @@ impl auth_service_server::AuthService for Services {
         &self,
         request: tonic::Request<auth::ExchangeCredentialRequest>,
     ) -> Result<tonic::Response<auth::ExchangeCredentialResponse>, Status> {
-        let count = self.exchanges.fetch_add(1, Ordering::SeqCst);
+        self.exchanges.fetch_add(1, Ordering::SeqCst);
         // Long enough that callers meet here, were they let.
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(request.metadata().contains_key("x-request-id"));
         let seconds = SystemClock.now().unix_secs() + 60;
         Ok(tonic::Response::new(auth::ExchangeCredentialResponse {
-            transaction_token: format!("transaction-{count}"),
+            transaction_token: self.issuer.transaction_token(|claims| claims.scope = ALICE.join(" ")),
             expire_time: Some(prost_types::Timestamp { seconds, nanos: 0 }),
         }))
     }
