@@ -53,6 +53,11 @@ impl Credential {
         self.origin.as_deref()
     }
 
+    /// What the call came from outside: [`Credential::origin`], or the token itself.
+    pub fn origin_or_id(&self) -> Arc<str> {
+        Arc::clone(self.origin.as_ref().unwrap_or(&self.token_id))
+    }
+
     /// When the token ends.
     pub fn expires(&self) -> Timestamp {
         self.expires
