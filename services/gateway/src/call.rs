@@ -28,7 +28,7 @@ impl Call<'_> {
         &self,
         record: &mut Record,
         parts: Parts,
-        body: B,
+        body: &mut Option<B>,
     ) -> Result<Response<EdgeBody>, Refusal> {
         let edge = &*self.core.edge;
         let Parts { method, uri, version, headers, .. } = parts;
@@ -84,6 +84,7 @@ impl Call<'_> {
 
         let stop = edge.pages.stop.clone();
         let admitted = Admitted { route: Arc::clone(route), protocol, deadline, meter, stop, added };
+        let body = body.take().ok_or_else(|| Refusal::internal("a body was taken twice"))?;
         let body = admitted.body(body).await?;
         let answered = match self.core.channel(route.upstream) {
             Some(channel) => admitted.send(channel.clone(), headers, body).await?,

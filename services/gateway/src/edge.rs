@@ -6,10 +6,12 @@ use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request::Parts};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use mcp_limit::IpLimit;
 use mcp_rpc::{ServeConnection, TraceContext};
@@ -31,6 +33,10 @@ use crate::{
     refusal::Refusal,
     routes::{self, Routes, Upstream},
 };
+
+/// How much of a refused request's body is read, and for how long.
+const SWALLOW_BYTES_MAX: usize = 16 * 1024 * 1024;
+const SWALLOW_MAX: Duration = Duration::from_secs(2);
 
 /// What all cores share.
 #[derive(Debug)]
@@ -109,6 +115,7 @@ impl Core {
         let began = Instant::now();
         let edge = &*self.edge;
         let (parts, body) = request.into_parts();
+        let (version, mut body) = (parts.version, Some(body));
 
         // First of all, so that whatever happens below can be spoken of.
         let (request_id, id_holds) = edge.request_id(&parts);
@@ -142,7 +149,7 @@ impl Core {
         let call = Call { core: self, client, spoken, id: &id_value, trace, listed: origin.is_some() };
 
         let answered = if id_holds {
-            AssertUnwindSafe(call.answer(&mut record, target, parts, body)).catch_unwind().await
+            AssertUnwindSafe(call.answer(&mut record, target, parts, &mut body)).catch_unwind().await
         } else {
             let words = "x-request-id must be 1 to 64 letters, digits, dots, hyphens and underscores";
             Ok(Err(Refusal::new(Code::InvalidArgument, "REQUEST_ID_MALFORMED", words)))
@@ -150,6 +157,10 @@ impl Core {
         let answered = answered.unwrap_or_else(|_| Err(Refusal::internal("a panic, whose message is above")));
         let mut response = answered.unwrap_or_else(|refusal| {
             record.refused(&refusal);
+            if let Some(body) = body.take().filter(|body| version < Version::HTTP_2 && !body.is_end_stream())
+            {
+                tokio::spawn(swallow(body));
+            }
             refusal.answer(spoken)
         });
 
@@ -195,7 +206,7 @@ impl Call<'_> {
         record: &mut Record,
         target: Target,
         parts: Parts,
-        body: B,
+        body: &mut Option<B>,
     ) -> Result<Response<EdgeBody>, Refusal> {
         let edge = &*self.core.edge;
 
@@ -282,4 +293,19 @@ impl Target {
 /// Paths are compared byte by byte: one with escapes is never what it seems.
 fn is_plain(uri: &Uri) -> bool {
     !uri.path().contains('%')
+}
+
+/// Reads what a client is still sending though it was refused, within bounds: over HTTP/1.1 a connection that is
+/// closed under a sender takes the answer with it.
+async fn swallow(mut body: impl ClientBody) {
+    let reading = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, |data| data.len());
+            if bytes > SWALLOW_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(SWALLOW_MAX, reading).await;
 }

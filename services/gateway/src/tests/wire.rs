@@ -170,10 +170,14 @@ async fn a_request_that_is_too_large_hears_so_over_the_wire() {
         .send(Version::HTTP_2, post(SUMMARIZE, "application/grpc", Some(&token), text(large.clone())))
         .await;
     assert_eq!(response.headers()["grpc-status"], "8");
-    let response =
-        wire.send(Version::HTTP_2, post(SUMMARIZE, "application/proto", Some(&token), text(large))).await;
-    assert_eq!(response.status(), 413);
-    assert_eq!(response.headers()["x-frame-options"], "DENY");
+    // Over HTTP/1.1 the connection would be closed under the sender, were the rest not read.
+    for version in [Version::HTTP_2, Version::HTTP_11] {
+        let request = post(SUMMARIZE, "application/proto", Some(&token), text(large.clone()));
+        let response = wire.send(version, request).await;
+        assert_eq!(response.status(), 413, "{version:?}");
+        assert_eq!(response.headers()["x-frame-options"], "DENY");
+        assert!(end(response).await.0.starts_with(b"{"), "{version:?}");
+    }
 }
 
 #[tokio::test]

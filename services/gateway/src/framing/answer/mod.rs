@@ -23,6 +23,7 @@ use crate::{
         request::Meter,
         trailers,
     },
+    headers,
     observe::Record,
     protocol::{Codec, Protocol},
     refusal::Refusal,
@@ -246,6 +247,7 @@ impl Stream {
         if code != Code::Ok && !trailers.contains_key(Status::GRPC_STATUS) {
             let _ = Status::unknown("the answer ended without a status").add_header(&mut trailers);
         }
+        keep_inside(&mut trailers);
         match self.shape {
             Shape::Grpc => Frame::trailers(trailers),
             Shape::Web { text: false } => Frame::data(trailers::web(&trailers)),
@@ -285,4 +287,12 @@ impl Shape {
 
 fn fault(_: crate::framing::envelope::Broken) -> Refusal {
     Refusal::internal("the service's answer is no sequence of messages")
+}
+
+/// Drops from trailers what is of the mesh.
+fn keep_inside(trailers: &mut HeaderMap) {
+    let inner: Vec<_> = trailers.keys().filter(|name| !headers::goes_out(name)).cloned().collect();
+    for name in inner {
+        trailers.remove(name);
+    }
 }

@@ -123,3 +123,13 @@ async fn a_service_that_stalls_is_ended_at_the_deadline() {
 }
 
 use futures_util::StreamExt as _;
+
+#[tokio::test]
+async fn what_is_of_the_mesh_is_not_in_the_trailers() {
+    let mut inner = trailers();
+    inner.insert("x-mcp-peer", "service/context".parse().expect("a value"));
+    let frames = vec![Ok(Frame::data(wrap(0, b""))), Ok(Frame::trailers(inner))];
+    let (_, end) = answer(upstream(frames), Protocol::Grpc).await;
+
+    assert_eq!(end, Some(trailers()));
+}
