@@ -1,0 +1,240 @@
+//! Starting, stopping, being killed: what a process promises beyond its calls.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use mcp_tests::{
+    Mode, User, World, document,
+    user::summarizing,
+    web::{self, Http},
+    world::Service,
+};
+use tokio::time::{Instant, sleep};
+use tonic::Code;
+
+/// How often the platform is killed.
+const KILLS: usize = 20;
+
+#[tokio::test]
+async fn whatever_was_acknowledged_survives_a_kill_at_any_moment() {
+    let mut world = World::start().await;
+    let mut acknowledged: Vec<(String, String)> = Vec::new();
+
+    for round in 0..KILLS {
+        let alice = world.user("acme", "alice", "editor").await;
+        let plan = alice.creates(&format!("round {round}")).await.expect("stored").name;
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let (alice, plan, written) = (alice.clone(), plan.clone(), Arc::clone(&written));
+                tokio::spawn(async move {
+                    for at in 0.. {
+                        let text = format!("round {round}, writer {writer}, number {at}");
+                        let Ok(messages) = alice.appends(&plan, &[&text]).await else { return };
+                        let name = messages[0].name.clone();
+                        written.lock().unwrap_or_else(PoisonError::into_inner).push((name, text));
+                    }
+                })
+            })
+            .collect();
+        // At another moment each time.
+        sleep(Duration::from_millis(60 + 17 * round as u64)).await;
+        world.kill();
+        for writer in writers {
+            writer.await.expect("a writer");
+        }
+        let of_round = std::mem::take(&mut *written.lock().unwrap_or_else(PoisonError::into_inner));
+        assert!(!of_round.is_empty(), "round {round}: nothing was written before the kill");
+        acknowledged.extend(of_round);
+        world.restart().await;
+        assert_all_there(&world, &acknowledged).await;
+    }
+}
+
+#[tokio::test]
+async fn asked_to_stop_it_finishes_what_it_began_and_ends_well() {
+    let mut world = World::start().await;
+    let alice = world.user("acme", "alice", "editor").await;
+    alice.creates("warm").await.expect("stored");
+    let text = document(4_000_000);
+    let in_flight: Vec<_> = (0..4)
+        .map(|_| {
+            let (alice, request) = (alice.clone(), summarizing(&text, 100));
+            tokio::spawn(async move { alice.summaries().summarize(request).await })
+        })
+        .collect();
+    wait_for_calls_in_flight(&world).await;
+
+    let ended = world.stop().await;
+
+    for status in ended {
+        assert_eq!(status.code(), Some(0), "{}", world.log());
+    }
+    for call in in_flight {
+        call.await.expect("a call").expect("it was answered");
+    }
+    let refusal = alice.creates("too late").await.expect_err("nobody is there");
+    assert_eq!(refusal.code(), Code::Unavailable, "{refusal:?}");
+}
+
+#[tokio::test]
+async fn calls_go_on_without_a_failure_until_the_word_to_stop() {
+    let mut world = World::start().await;
+    let alice = world.user("acme", "alice", "editor").await;
+    let plan = alice.creates("The plan").await.expect("stored").name;
+    let stopping = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let (alice, plan, stopping) = (alice.clone(), plan.clone(), Arc::clone(&stopping));
+            tokio::spawn(async move {
+                let mut answered = 0;
+                loop {
+                    let began_before = !stopping.load(Ordering::SeqCst);
+                    match alice.reads(&plan).await {
+                        Ok(_) => answered += 1,
+                        Err(refusal) if began_before && !stopping.load(Ordering::SeqCst) => {
+                            return Err(refusal);
+                        }
+                        Err(_) => return Ok(answered),
+                    }
+                }
+            })
+        })
+        .collect();
+    sleep(Duration::from_millis(500)).await;
+
+    stopping.store(true, Ordering::SeqCst);
+    let ended = world.stop().await;
+
+    assert!(ended.iter().all(|status| status.code() == Some(0)), "{ended:?}");
+    for caller in callers {
+        assert!(caller.await.expect("a caller").expect("no call failed before") > 10);
+    }
+}
+
+#[tokio::test]
+async fn a_restart_keeps_identities_keys_and_tokens() {
+    let mut world = World::start().await;
+    let alice = world.user("acme", "alice", "editor").await;
+    let plan = alice.creates("The plan").await.expect("stored").name;
+    let roots = world.identities().bundle().to_pem();
+
+    let ended = world.stop().await;
+    assert!(ended.iter().all(|status| status.code() == Some(0)), "{ended:?}");
+    world.restart().await;
+
+    // The same token: auth's keys are the same ones.
+    let again = User::bearing(&world, "acme", "alice", alice.token().to_owned());
+    assert_eq!(again.reads(&plan).await.expect("read").title, "The plan");
+    assert_eq!(world.identities().bundle().to_pem(), roots);
+}
+
+#[tokio::test]
+async fn one_service_may_go_and_come_back_and_the_others_go_on() {
+    // In one process there are no others.
+    let mut world = World::start_as(Mode::Split, "").await;
+    let alice = world.user("acme", "alice", "editor").await;
+    let plan = alice.creates("The plan").await.expect("stored").name;
+
+    let summarization =
+        Service::ALL.iter().position(|service| *service == Service::Summarization).expect("one of them");
+    assert_eq!(world.processes()[summarization].name(), "summarization");
+    world.kill_one(Service::Summarization);
+
+    let refusal = alice.summarizes("One. Two. Three.", 5).await.expect_err("nobody is there");
+    assert_eq!(refusal.code(), Code::Unavailable, "{refusal:?}");
+    assert_eq!(alice.reads(&plan).await.expect("the others go on").title, "The plan");
+
+    world.start_one(Service::Summarization).await;
+    let begun = Instant::now();
+    while let Err(refusal) = alice.summarizes("One. Two. Three.", 5).await {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{refusal:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_ready_file_says_where_everything_is() {
+    let world = World::start_as(Mode::Up, "").await;
+    let text = std::fs::read(world.scratch().join("ready.json")).expect("readable");
+    let said: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+
+    let keys: Vec<_> = said.as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(keys.len(), 5, "{keys:?}");
+    for key in ["gateway", "edge_ca", "trust_bundle", "services", "metrics"] {
+        assert!(keys.contains(&key), "{key}");
+    }
+    assert!(
+        said["gateway"]
+            .as_str()
+            .is_some_and(|url| url.starts_with("https://127.0.0.1:") && !url.ends_with(":0")),
+        "{said}"
+    );
+    let services = said["services"].as_object().expect("services");
+    let mut names: Vec<_> = services.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["auth", "ca", "context", "summarization"]);
+    assert!(services.values().all(|at| at.as_str().is_some_and(|at| at.starts_with("127.0.0.1:"))), "{said}");
+    for key in ["edge_ca", "trust_bundle"] {
+        let pem = std::fs::read_to_string(said[key].as_str().expect("a path")).expect("readable");
+        assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "{key}");
+    }
+    let metrics = reqwest::get(said["metrics"].as_str().expect("a URL"))
+        .await
+        .expect("metrics")
+        .text()
+        .await
+        .expect("text");
+    assert!(metrics.contains("# TYPE "), "{metrics}");
+
+    // What it says is true at once.
+    let health = web::client(&world, Http::Two)
+        .get(format!("{}/readyz", world.url()))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(health.status(), 200);
+}
+
+async fn assert_all_there(world: &World, acknowledged: &[(String, String)]) {
+    let alice = world.user("acme", "alice", "viewer").await;
+    let mut contexts: Vec<_> =
+        acknowledged.iter().map(|(name, _)| name.split("/messages/").next().expect("a context")).collect();
+    contexts.sort_unstable();
+    contexts.dedup();
+    let mut found = std::collections::HashMap::new();
+    for context in contexts {
+        let messages = alice.messages(context).await.expect("read");
+        // Numbers without a gap: nothing half-done is left either.
+        let numbers: Vec<_> = messages
+            .iter()
+            .map(|message| message.name.rsplit('/').next().expect("a number").to_owned())
+            .collect();
+        assert_eq!(numbers, (1..=messages.len()).map(|number| number.to_string()).collect::<Vec<_>>());
+        found.extend(messages.into_iter().map(|message| (message.name, message.text)));
+    }
+    let lost: Vec<_> = acknowledged.iter().filter(|(name, text)| found.get(name) != Some(text)).collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} acknowledged messages are lost: {lost:?}",
+        lost.len(),
+        acknowledged.len()
+    );
+}
+
+/// Waits until the service works on something, by the CPU that it burns.
+async fn wait_for_calls_in_flight(world: &World) {
+    let burnt =
+        || world.processes().iter().map(|process| mcp_tests::world::cpu_ticks(process.id())).sum::<u64>();
+    let before = burnt();
+    mcp_tests::world::until("work in flight", async || match burnt() - before {
+        ticks if ticks >= 5 => Ok(()),
+        ticks => Err(format!("{ticks} ticks")),
+    })
+    .await;
+}
