@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config.rs    what the operator may turn
-//! serve.rs     opens the store, joins the mesh, serves
+//! serve/       opens the store, joins the mesh, serves
 //! service/     the wire: proto messages in, proto messages and statuses out
 //! wire.rs      our words to the wire's and back
 //! refusal.rs   every refusal a caller hears from here

@@ -12,7 +12,6 @@ use crate::{
 };
 
 /// What the caller hears of the store's answer.
-#[expect(clippy::needless_pass_by_value, reason = "stands in `map_err`")]
 pub(crate) fn of_store(error: ContextsError) -> Status {
     match error {
         ContextsError::NotFound => not_found(),
