@@ -16,7 +16,7 @@ use mcp_types::{Clock as _, SystemClock, SystemEntropy};
 use tempfile::TempDir;
 use tokio::{sync::OnceCell, time::Instant};
 
-pub use self::process::{Process, binary};
+pub use self::process::{Process, binary, use_binary};
 use crate::{
     identity::{Authorities, Identities},
     signer::Signer,

@@ -7,6 +7,7 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -129,8 +130,18 @@ impl Drop for Process {
     }
 }
 
+static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
+
+/// Takes another binary in this process, whatever the environment says; once, and before the first world.
+pub fn use_binary(path: PathBuf) {
+    let _ = CHOSEN.set(path);
+}
+
 /// The command under test: `MCP_BIN`, or what `cargo build -p mcp-platform` makes.
 pub fn binary() -> PathBuf {
+    if let Some(chosen) = CHOSEN.get() {
+        return chosen.clone();
+    }
     let path = std::env::var_os("MCP_BIN").map_or_else(
         || {
             let target = std::env::var_os("CARGO_TARGET_DIR")
