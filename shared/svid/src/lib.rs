@@ -17,7 +17,7 @@ mod csr;
 mod id;
 mod identity;
 mod leaf;
-mod pem;
+pub mod pem;
 mod tls;
 
 pub use self::{

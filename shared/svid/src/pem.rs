@@ -25,7 +25,11 @@ pub enum BadPem {
 }
 
 /// Reads every certificate of `pem`, in order.
-pub(crate) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BadPem> {
+///
+/// # Errors
+///
+/// Where there is none, one is broken, or a private key lies among them.
+pub fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BadPem> {
     let mut certificates = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.as_bytes()) {
         match section.map_err(BadPem::Broken)? {
@@ -41,12 +45,16 @@ pub(crate) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, Ba
 }
 
 /// Reads the first private key of `pem`.
-pub(crate) fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, BadPem> {
+///
+/// # Errors
+///
+/// Where there is none in the clear.
+pub fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>, BadPem> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(BadPem::NoKey)
 }
 
 /// Writes certificates, in order.
-pub(crate) fn from_certificates(certificates: &[CertificateDer<'_>]) -> String {
+pub fn from_certificates(certificates: &[CertificateDer<'_>]) -> String {
     let mut text = String::new();
     for certificate in certificates {
         section(&mut text, "CERTIFICATE", certificate);
@@ -55,7 +63,7 @@ pub(crate) fn from_certificates(certificates: &[CertificateDer<'_>]) -> String {
 }
 
 /// Writes a private key.
-pub(crate) fn from_private_key(key: &PrivateKeyDer<'_>) -> Zeroizing<String> {
+pub fn from_private_key(key: &PrivateKeyDer<'_>) -> Zeroizing<String> {
     let label = match key {
         PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
         PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",

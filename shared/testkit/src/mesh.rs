@@ -143,4 +143,16 @@ mod tests {
         clock.advance(LEAF_LIFE + Duration::from_secs(1));
         assert!(!identity.svid().is_current(clock.now()));
     }
+
+    #[tokio::test]
+    async fn a_service_joins_without_a_ca_and_believes_the_issuer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (issuer, shell) = (TestIssuer::new(), shell());
+
+        let mesh = TestMesh::new().join("context", folder.path(), &issuer, &shell).await;
+
+        assert_eq!(mesh.identity().identity().id().as_str(), "spiffe://mcp.test/service/context");
+        let token = issuer.transaction_token(|_| {});
+        assert!(mesh.access().verify_transaction(&token, shell.clock.now()).is_ok());
+    }
 }
