@@ -41,11 +41,11 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), mcp_runtime::Failure> {
     let format = cli.output;
     match cli.verb {
-        Verb::Up(args) => up::run(args, format),
-        Verb::Serve(args) => serve::run(args, format),
+        Verb::Up(args) => up::run(&args, format),
+        Verb::Serve(args) => serve::run(&args, format),
         Verb::Token(args) => verbs::token(args, format),
-        Verb::Cert(args) => verbs::cert(args, format),
-        Verb::JoinToken(args) => verbs::join_token(args, format),
+        Verb::Cert(args) => verbs::cert(&args, format),
+        Verb::JoinToken(args) => verbs::join_token(&args, format),
         Verb::Policy(args) => verbs::policy(&args, format),
         Verb::Config(args) => verbs::config(&args, format),
         Verb::Version => verbs::version(format),

@@ -22,7 +22,7 @@ use crate::{
 type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
 /// Runs one service until the word to stop.
-pub(crate) fn run(args: ServeArgs, format: Format) -> Result<(), Failure> {
+pub(crate) fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
     let config = PlatformConfig::load_for_serve(Some(&args.config))?;
     start_log(config.log_format(), &config.log.filter)?;
     set_process_limits();
@@ -50,21 +50,27 @@ pub(crate) fn run(args: ServeArgs, format: Format) -> Result<(), Failure> {
                 mesh: bind("mesh", config.listen.mesh)?,
                 bootstrap: bind("bootstrap", config.listen.bootstrap)?,
             };
-            Box::pin(mcp_ca::run(config.ca, mesh, listeners, of_service))
+            Box::pin(mcp_ca::run(config.ca.clone(), mesh, listeners, of_service))
         }
         ServiceChoice::Auth => {
-            Box::pin(mcp_auth::run(config.auth, mesh, bind("mesh", config.listen.mesh)?, of_service))
+            Box::pin(mcp_auth::run(config.auth.clone(), mesh, bind("mesh", config.listen.mesh)?, of_service))
         }
-        ServiceChoice::Context => {
-            Box::pin(mcp_context::run(config.context, mesh, bind("mesh", config.listen.mesh)?, of_service))
-        }
+        ServiceChoice::Context => Box::pin(mcp_context::run(
+            config.context.clone(),
+            mesh,
+            bind("mesh", config.listen.mesh)?,
+            of_service,
+        )),
         ServiceChoice::Summarization => {
             let listener = bind("mesh", config.listen.mesh)?;
-            Box::pin(mcp_summarization::run(config.summarization, mesh, listener, of_service))
+            Box::pin(mcp_summarization::run(config.summarization.clone(), mesh, listener, of_service))
         }
-        ServiceChoice::Gateway => {
-            Box::pin(mcp_gateway::run(config.gateway, mesh, bind("edge", config.listen.edge)?, of_service))
-        }
+        ServiceChoice::Gateway => Box::pin(mcp_gateway::run(
+            config.gateway.clone(),
+            mesh,
+            bind("edge", config.listen.edge)?,
+            of_service,
+        )),
     };
 
     let metrics_address = listen.remove("metrics");

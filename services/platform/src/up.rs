@@ -16,7 +16,8 @@ use std::{
 use mcp_ca::{Authority, Listeners};
 use mcp_rpc::{CaEndpoints, MeshConfig};
 use mcp_runtime::{
-    Cores, Failure, Readiness, SecretRef, Shell, Stop, install_metrics, serve_metrics, start_log,
+    Cores, Failure, Readiness, SecretRef, Shell, Stop, install_metrics, serve_metrics, set_process_limits,
+    start_log,
 };
 use mcp_types::ServiceName;
 use tokio::task::JoinSet;
@@ -48,7 +49,7 @@ struct Sockets {
 type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
 /// Runs everything until the word to stop.
-pub(crate) fn run(args: UpArgs, format: Format) -> Result<(), Failure> {
+pub(crate) fn run(args: &UpArgs, format: Format) -> Result<(), Failure> {
     let config = PlatformConfig::load_for_up(args.config.as_deref())?;
     if !config.profile.is_development() {
         return Err(Failure::config(format!(
@@ -82,7 +83,7 @@ pub(crate) fn run(args: UpArgs, format: Format) -> Result<(), Failure> {
             let metrics_listener =
                 sockets.metrics.try_clone().map_err(|source| Failure::io("share a socket", source))?;
             tokio::spawn(serve_metrics(metrics_listener, metrics_handle, shell.clone()));
-            platform(&args, &config, &data_dir, sockets, &shell, format).await
+            platform(args, &config, &data_dir, sockets, &shell, format).await
         })
 }
 

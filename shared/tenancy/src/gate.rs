@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{Access, Credential, Denied, MethodPolicy, PeerIdentity, PlatformScope, Tenancy, TenantScope, TokenKind};
+use crate::{
+    Access, Credential, Denied, MethodPolicy, PeerIdentity, PlatformScope, Tenancy, TenantScope, TokenKind,
+};
 
 /// The rules that admit a call to a method of the mesh.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,9 @@ impl Gate {
         Self::admit_peer(policy, peer)?;
         match policy.access {
             Access::Permission(_) => Err(Denied::NoToken),
-            Access::Public { .. } | Access::Internal => Ok(Caller { peer: peer.clone(), credential: None, policy }),
+            Access::Public { .. } | Access::Internal => {
+                Ok(Caller { peer: peer.clone(), credential: None, policy })
+            }
         }
     }
 

@@ -51,8 +51,8 @@ pub use self::{
     gate::{Admission, Caller, Gate},
     peer::PeerIdentity,
     policy::{
-        Access, AuditClass, Idempotency, MethodPolicy, Peer, Permission, PermissionSet, PolicyTable, RateClass,
-        Streaming, Tenancy,
+        Access, AuditClass, Idempotency, MethodPolicy, Peer, Permission, PermissionSet, PolicyTable,
+        RateClass, Streaming, Tenancy,
     },
     scope::{PlatformScope, TenantScope},
     verifier::{BadIssuer, IssuerKeys, Verifier},

@@ -156,9 +156,9 @@ impl MethodPolicy {
         self.path.rsplit_once('/').map_or("", |(_, method)| method)
     }
 
-    /// Whether the edge has a route to the method.
+    /// Whether the edge has a route to the method: it lets the gateway in, and on somebody else's behalf.
     pub fn routed_at_edge(&self) -> bool {
-        self.peers.contains(&Peer::Service("gateway"))
+        self.peers.contains(&Peer::Service("gateway")) && self.access != Access::Internal
     }
 }
 

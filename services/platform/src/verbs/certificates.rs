@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Prints a join token.
-pub(crate) fn join_token(args: JoinTokenArgs, format: Format) -> Result<(), Failure> {
+pub(crate) fn join_token(args: &JoinTokenArgs, format: Format) -> Result<(), Failure> {
     let operator = Operator::of(&args.target)?;
     let answer = block_on(create_join_token(&operator, &args.service, args.ttl))?;
     match format {
@@ -31,7 +31,7 @@ pub(crate) fn join_token(args: JoinTokenArgs, format: Format) -> Result<(), Fail
 }
 
 /// Gets a certificate as a service does: a join token, then the bootstrap.
-pub(crate) fn cert(args: CertArgs, format: Format) -> Result<(), Failure> {
+pub(crate) fn cert(args: &CertArgs, format: Format) -> Result<(), Failure> {
     let operator = Operator::of(&args.target)?;
     let id = operator.id(&args.service)?;
     let (identity, bundle) = block_on(async {
