@@ -1,7 +1,7 @@
 //! The development edge's own authority: certificates that browsers and curl verify by name, no part of the mesh.
 //!
-//! People lay its root into their browsers. It is constrained to loopback, so that whoever steals its key can
-//! impersonate nothing but the machine that he is on (RFC 5280, section 4.2.1.10).
+//! People lay its root into their browsers. It is constrained to `localhost`, so that whoever steals its key can
+//! impersonate no host by name (RFC 5280, section 4.2.1.10).
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -11,8 +11,7 @@ use std::{
 
 use mcp_types::{Entropy, Timestamp};
 use rcgen::{
-    CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose,
-    NameConstraints, SanType,
+    DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints, SanType,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -56,11 +55,9 @@ impl EdgeCa {
         let mut params = window.authority_params("development edge", None, 0, entropy)?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.name_constraints = Some(NameConstraints {
-            permitted_subtrees: vec![
-                GeneralSubtree::DnsName(LOCALHOST.into()),
-                GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([127, 0, 0, 0], 8)),
-                GeneralSubtree::IpAddress(CidrSubnet::from_v6_prefix(Ipv6Addr::LOCALHOST.octets(), 128)),
-            ],
+            // Names alone: BoringSSL, and so gRPC in Python, C++ and Ruby, refuses every chain below a constraint
+            // on addresses.
+            permitted_subtrees: vec![GeneralSubtree::DnsName(LOCALHOST.into())],
             excluded_subtrees: Vec::new(),
         });
         Ok(Self { authority: Authority::self_signed(&params, signer, window)? })
