@@ -27,8 +27,9 @@ const PAGE_SIZE = 20;
 
 let current: Context | undefined;
 let nextPageToken = "";
-/** Counts choices, so that a slow answer to an older one is not shown. */
+/** Count choices and loads, so that a slow answer to an older one is not shown. */
 let choice = 0;
+let load = 0;
 
 /** Starts the panels. */
 export function startContexts(listener: Listener): void {
@@ -53,9 +54,12 @@ export async function refresh(listener: Listener): Promise<void> {
 }
 
 async function page(listener: Listener, pageToken: string): Promise<void> {
+  load += 1;
+  const mine = load;
   const slot = byId("contexts-fault", HTMLElement);
   try {
     const answer = await api.listContexts({ pageSize: PAGE_SIZE, pageToken }, { timeoutMs: 5000 });
+    if (mine !== load) return;
     const items = answer.contexts.map((context) => item(context, listener));
     const list = byId("contexts", HTMLElement);
     if (pageToken === "") list.replaceChildren(...items);
@@ -65,7 +69,7 @@ async function page(listener: Listener, pageToken: string): Promise<void> {
     byId("contexts-none", HTMLElement).hidden = list.childElementCount > 0;
     showFault(slot);
   } catch (thrown) {
-    if (!listener.refused(thrown)) showFault(slot, fault(thrown));
+    if (mine === load && !listener.refused(thrown)) showFault(slot, fault(thrown));
   }
 }
 
@@ -114,6 +118,7 @@ async function choose(context: Context, listener: Listener): Promise<void> {
 
 function unchoose(listener: Listener): void {
   choice += 1;
+  load += 1;
   current = undefined;
   nextPageToken = "";
   byId("more", HTMLElement).hidden = true;
