@@ -16,7 +16,7 @@ use tonic::Code;
 use crate::observe::{Asked, Entry};
 
 /// Lines that may wait; beyond them a line is dropped and counted, since a request must not wait for a terminal.
-const LINES_WAITING_MAX: usize = 16_384;
+const LINES_WAITING_MAX: usize = 4096;
 
 /// How long the writer lets lines gather: waking it for each would cost more than the line.
 const GATHER: Duration = Duration::from_millis(20);

@@ -14,7 +14,7 @@ use mcp_types::{Clock, SystemClock};
 use crate::{layers::AccessLine, rpc_metrics::code_name};
 
 /// Lines that may wait; beyond them a line is dropped and counted, since a call must not wait for a terminal.
-const LINES_WAITING_MAX: usize = 65_536;
+const LINES_WAITING_MAX: usize = 8192;
 
 /// How long the writer lets lines gather: waking it for each would cost more than the line.
 const GATHER: Duration = Duration::from_millis(20);

@@ -35,6 +35,7 @@ mod rpc_metrics;
 mod stack;
 mod status;
 mod trace;
+mod turns;
 
 pub use self::{
     access::{BadSnapshot, LiveAccess},

@@ -3,7 +3,14 @@
 //! One bound socket is cloned to each core's runtime, so that a second process cannot share the port by accident, and
 //! a connection lives and dies on the core that accepted it.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -16,17 +23,21 @@ use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
-    time::timeout,
+    time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
+
+use crate::turns::{Pulse, Turns, WatchTurns};
 
 /// How a listener treats its connections. Every bound has a default that is safe on a public network.
 #[derive(Clone, Debug)]
 pub struct ListenLimits {
     /// Connections open at once, on all cores together; further ones wait to be accepted.
     pub connections_max: usize,
+    /// Connections of one address open at once, an IPv6 address counting with its /64; further ones are closed unheard.
+    pub connections_per_address_max: usize,
     /// How long a handshake may take.
     pub handshake_max: Duration,
     /// How long the head of an HTTP/1.1 request may take.
@@ -37,6 +48,11 @@ pub struct ListenLimits {
     pub header_bytes_max: u32,
     /// How often a silent HTTP/2 connection is asked whether it lives.
     pub keep_alive: Duration,
+    /// How long an answer may wait for its client to take more of it, before the connection is closed; at most twice
+    /// that.
+    pub stall_max: Duration,
+    /// How long a connection may be open without a call.
+    pub idle_max: Duration,
     /// How long open calls may take to end after the word to stop.
     pub drain_max: Duration,
 }
@@ -62,11 +78,14 @@ impl Default for ListenLimits {
     fn default() -> Self {
         Self {
             connections_max: 4096,
+            connections_per_address_max: 4096,
             handshake_max: Duration::from_secs(5),
             head_max: Duration::from_secs(10),
             streams_max: 250,
             header_bytes_max: 16 * 1024,
             keep_alive: Duration::from_secs(20),
+            stall_max: Duration::from_secs(30),
+            idle_max: Duration::from_secs(300),
             drain_max: Duration::from_secs(20),
         }
     }
@@ -91,11 +110,13 @@ pub async fn listen<C: ServeConnection>(
     let cannot = |source| Failure::io(format!("listen for {name}"), source);
     listener.set_nonblocking(true).map_err(cannot)?;
     let connections = Arc::new(Semaphore::new(limits.connections_max));
+    let addresses = Arc::new(Addresses { open_max: limits.connections_per_address_max, open: Mutex::default() });
     let mut cores = Vec::new();
     for core in shell.cores.handles() {
         let listener = listener.try_clone().map_err(cannot)?;
         let (tls, per_core, limits) = (tls.clone(), per_core.clone(), limits.clone());
         let (stop, connections) = (shell.stop.clone(), Arc::clone(&connections));
+        let addresses = Arc::clone(&addresses);
         cores.push(core.spawn(async move {
             let listener = TcpListener::from_std(listener)?;
             let serve = Arc::new(per_core());
@@ -104,6 +125,7 @@ pub async fn listen<C: ServeConnection>(
                 name,
                 serve,
                 connections,
+                addresses,
                 tracker: TaskTracker::new(),
                 drain: CancellationToken::new(),
             };
@@ -134,8 +156,55 @@ struct Core<C> {
     name: &'static str,
     serve: Arc<C>,
     connections: Arc<Semaphore>,
+    addresses: Arc<Addresses>,
     tracker: TaskTracker,
     drain: CancellationToken,
+}
+
+/// How many connections each address has open, so that one cannot take the places of all others.
+struct Addresses {
+    open_max: usize,
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One connection among those of its address; given back when dropped.
+struct Counted {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+// === impl Addresses ===
+
+impl Addresses {
+    /// A place for a connection from `address`, unless that has all it may have.
+    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Counted> {
+        let address = match address.to_canonical() {
+            // A customer is given a /64 at least, and may speak from any of its addresses.
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+            address @ IpAddr::V4(_) => address,
+        };
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= self.open_max {
+            return None;
+        }
+        *count += 1;
+        Some(Counted { addresses: Arc::clone(self), address })
+    }
+}
+
+// === impl Counted ===
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self.addresses.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
 }
 
 // === impl Core ===
@@ -153,10 +222,15 @@ impl<C: ServeConnection> Core<C> {
                     continue;
                 }
             };
+            let Some(counted) = self.addresses.enter(remote.ip()) else {
+                metrics::counter!("mcp_connections_refused_total", "listener" => self.name).increment(1);
+                tracing::debug!(listener = self.name, %remote, "the address has too many connections open");
+                continue;
+            };
             let (tls, limits, name) = (tls(), self.limits.clone(), self.name);
             let (serve, drain) = (Arc::clone(&self.serve), self.drain.clone());
             self.tracker.spawn(async move {
-                let _place = place;
+                let _places = (place, counted);
                 connection(stream, remote, tls, &limits, name, &*serve, drain).await;
             });
         }
@@ -198,9 +272,8 @@ async fn connection<C: ServeConnection>(
     let Some(service) = serve.connected(&stream, remote) else { return };
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    if h2 {
-        builder = builder.http2_only();
-    }
+    // By what was agreed on, never by a look at the first bytes: for those hyper would wait without end.
+    builder = if h2 { builder.http2_only() } else { builder.http1_only() };
     // A timer, since without one the head's bound would panic.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_max).keep_alive(true);
     builder
@@ -213,18 +286,42 @@ async fn connection<C: ServeConnection>(
         .max_frame_size(64 * 1024)
         .keep_alive_interval(limits.keep_alive)
         .keep_alive_timeout(limits.keep_alive);
+    let turns = Arc::<Turns>::default();
+    let service = WatchTurns { inner: service, turns: Arc::clone(&turns) };
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = drain.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let period = limits.stall_max.min(limits.idle_max);
+    let mut beat = interval_at(Instant::now() + period, period);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut leaving = false;
+    let ended = loop {
+        tokio::select! {
+            ended = serving.as_mut() => break ended,
+            () = drain.cancelled(), if !leaving => {
+                leaving = true;
+                serving.as_mut().graceful_shutdown();
+            }
+            _ = beat.tick() => match turns.beat() {
+                Pulse::Busy => {}
+                // Cut, since nothing that could be said would be read.
+                Pulse::Stalled => return cut(name, remote, "an answer was not taken"),
+                Pulse::Quiet(_) if leaving => return cut(name, remote, "the connection did not end"),
+                Pulse::Quiet(beats) if period * beats >= limits.idle_max => {
+                    leaving = true;
+                    serving.as_mut().graceful_shutdown();
+                }
+                Pulse::Quiet(_) => {}
+            },
         }
     };
     if let Err(error) = ended {
         tracing::debug!(listener = name, %remote, %error, "connection ended early");
     }
+}
+
+fn cut(name: &'static str, remote: SocketAddr, why: &'static str) {
+    metrics::counter!("mcp_connections_cut_total", "listener" => name).increment(1);
+    tracing::info!(listener = name, %remote, why, "a connection was cut");
 }
 
 fn count_handshake(stream: &TlsStream<TcpStream>, name: &'static str) {

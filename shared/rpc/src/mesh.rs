@@ -20,7 +20,7 @@ use crate::{
     join_token::JoinToken,
     layers::{
         AdmitLayer, AuditedLayer, DeadlineLayer, IdentifyLayer, LookupLayer, ObserveLayer, QuotaLayer,
-        Records, ShedLayer,
+        ShedLayer,
     },
     listen::{ListenLimits, listen},
     rpc_metrics::RpcMetrics,
@@ -234,22 +234,18 @@ impl Mesh {
         let inner = &self.inner;
         Parts {
             identify: IdentifyLayer { clock: Arc::clone(&shell.clock), entropy: Arc::clone(&shell.entropy) },
-            observe: ObserveLayer {
-                log: inner.log.clone(),
-                metrics: Arc::new(RpcMetrics::new(POLICIES, name)),
-            },
+            observe: ObserveLayer::new(inner.log.clone(), RpcMetrics::new(POLICIES, name)),
             shed: ShedLayer::new(inner.config.calls_in_flight_max),
             lookup: LookupLayer { policies: POLICIES },
             deadline: DeadlineLayer { stop: shell.stop.clone() },
             admit: AdmitLayer { access: inner.access.clone(), clock: Arc::clone(&shell.clock) },
             quota: QuotaLayer { limits: Arc::clone(&inner.limits) },
-            audited: AuditedLayer {
-                sink: Arc::clone(&inner.audit),
-                clock: Arc::clone(&shell.clock),
-                service: inner.service.as_str().into(),
-                listener: name,
-                records: Records::Refusals,
-            },
+            audited: AuditedLayer::new(
+                Arc::clone(&inner.audit),
+                Arc::clone(&shell.clock),
+                inner.service.as_str().into(),
+                name,
+            ),
         }
     }
 

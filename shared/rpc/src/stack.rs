@@ -44,7 +44,6 @@ pub(crate) fn stack(
 + Send
 + Sync
 + use<> {
-    let audited = |records| AuditedLayer { records, ..parts.audited.clone() };
     ServiceBuilder::new()
         // Outermost: whatever happens below, the call has an ID to speak of it by.
         .layer(parts.identify.clone())
@@ -55,7 +54,7 @@ pub(crate) fn stack(
         // The cheapest refusal: under overload nothing below is paid for.
         .layer(parts.shed.clone())
         // Above the look-up, so that every precise refusal gets its row; below the shedding, whose flood shall not.
-        .layer(audited(Records::Refusals))
+        .layer(parts.audited.of(Records::Refusals))
         // Nothing below can act without the method's policy.
         .layer(parts.lookup)
         // Above the gate: what follows runs within the caller's time or the policy's, whichever is shorter.
@@ -65,7 +64,7 @@ pub(crate) fn stack(
         // Below the gate, since the budget is the tenant's and the user's.
         .layer(parts.quota.clone())
         // Below every decision, so that "let in" is true; a write waits here for its row.
-        .layer(audited(Records::Admissions))
+        .layer(parts.audited.of(Records::Admissions))
         // Innermost, as the body is read by the codec alone; the codec then holds the message to its rules.
         .layer(SizeLayer)
         .service(routes)

@@ -39,12 +39,18 @@ type Recorded = Pin<Box<dyn Future<Output = Result<(), AuditLost>> + Send>>;
 /// Puts [`Audited`] before a service.
 #[derive(Clone, Debug)]
 pub(crate) struct AuditedLayer {
-    pub(crate) sink: Arc<dyn AuditSink>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) service: Arc<str>,
-    pub(crate) listener: &'static str,
+    shared: Arc<Shared>,
     /// Where it stands: above the gate it records refusals, below it what was let in.
-    pub(crate) records: Records,
+    records: Records,
+}
+
+/// Where rows go, and what they have in common.
+#[derive(Debug)]
+struct Shared {
+    sink: Arc<dyn AuditSink>,
+    clock: Arc<dyn Clock>,
+    service: Arc<str>,
+    listener: &'static str,
 }
 
 /// Which decisions a layer records.
@@ -70,7 +76,7 @@ pin_project! {
         /// Waits for the row, then goes on.
         Row { recorded: Recorded, inner: S, request: Option<Request<B>> },
         /// Goes on, then looks at how it ended.
-        Call { #[pin] inner: F, watch: Option<(AuditedLayer, Arc<Call>)> },
+        Call { #[pin] inner: F, watch: Option<(Arc<Shared>, Arc<Call>)> },
         /// Is refused, since its row could not be kept.
         Lost,
     }
@@ -87,6 +93,25 @@ impl<S> Layer<S> for AuditedLayer {
 }
 
 impl AuditedLayer {
+    /// Records in `sink` what `service` decides on its `listener`; refusals, until told otherwise.
+    pub(crate) fn new(
+        sink: Arc<dyn AuditSink>,
+        clock: Arc<dyn Clock>,
+        service: Arc<str>,
+        listener: &'static str,
+    ) -> Self {
+        Self { shared: Arc::new(Shared { sink, clock, service, listener }), records: Records::Refusals }
+    }
+
+    /// The same log, for the decisions that `records` names.
+    pub(crate) fn of(&self, records: Records) -> Self {
+        Self { shared: Arc::clone(&self.shared), records }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
     fn row(&self, call: &Call, decision: Decision) -> AuditRow {
         let credential = call.admitted_caller().and_then(|caller| caller.credential());
         AuditRow {
@@ -148,15 +173,15 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Some(call) = Call::in_extensions(request.extensions()).cloned() else { return Auditing::Lost };
         if self.layer.records == Records::Refusals {
-            let watch = Some((self.layer.clone(), call));
+            let watch = Some((Arc::clone(&self.layer.shared), call));
             return Auditing::Call { inner: self.inner.call(request), watch };
         }
-        let row = self.layer.row(&call, Decision::Allow);
+        let row = self.layer.shared.row(&call, Decision::Allow);
         match call.policy().map(|policy| policy.audit) {
             Some(AuditClass::Refusals) => {}
-            Some(AuditClass::Read) => self.layer.keep(row),
+            Some(AuditClass::Read) => self.layer.shared.keep(row),
             Some(AuditClass::Write | AuditClass::Admin | AuditClass::Authentication) | None => {
-                let sink = Arc::clone(&self.layer.sink);
+                let sink = Arc::clone(&self.layer.shared.sink);
                 let recorded = Box::pin(async move { sink.record_durably(row).await });
                 return Auditing::Row { recorded, inner: self.inner.clone(), request: Some(request) };
             }
@@ -185,11 +210,11 @@ where
                 }
                 AuditingProjection::Call { inner, watch } => {
                     let answered = ready!(inner.poll(cx));
-                    if let (Ok(response), Some((layer, call))) = (&answered, watch.take())
+                    if let (Ok(response), Some((shared, call))) = (&answered, watch.take())
                         && let Some(code) = code_in(response.headers())
                         && code != Code::Ok
                     {
-                        layer.refused(&call, code, response.headers());
+                        shared.refused(&call, code, response.headers());
                     }
                     return Poll::Ready(answered);
                 }

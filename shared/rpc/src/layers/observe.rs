@@ -20,9 +20,13 @@ use crate::{access_log::AccessLog, call::Call, rpc_metrics::RpcMetrics};
 
 /// Puts [`Observe`] before a service.
 #[derive(Clone, Debug)]
-pub(crate) struct ObserveLayer {
-    pub(crate) log: AccessLog,
-    pub(crate) metrics: Arc<RpcMetrics>,
+pub(crate) struct ObserveLayer(Arc<Shared>);
+
+/// Where calls are told and counted.
+#[derive(Debug)]
+struct Shared {
+    log: AccessLog,
+    metrics: RpcMetrics,
 }
 
 /// Watches calls from their beginning to the end of their answer.
@@ -56,7 +60,7 @@ pin_project! {
 
 /// Tells of the call when dropped: also where the caller went away first.
 struct Watch {
-    layer: ObserveLayer,
+    shared: Arc<Shared>,
     call: Arc<Call>,
     begun: Instant,
     code: Option<Code>,
@@ -69,6 +73,13 @@ struct ObservedBody {
 }
 
 // === impl ObserveLayer ===
+
+impl ObserveLayer {
+    /// Tells calls to `log` and counts them in `metrics`.
+    pub(crate) fn new(log: AccessLog, metrics: RpcMetrics) -> Self {
+        Self(Arc::new(Shared { log, metrics }))
+    }
+}
 
 impl<S> Layer<S> for ObserveLayer {
     type Service = Observe<S>;
@@ -94,7 +105,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let watch = Call::in_extensions(request.extensions()).map(|call| Watch {
-            layer: self.layer.clone(),
+            shared: Arc::clone(&self.layer.0),
             call: Arc::clone(call),
             begun: Instant::now(),
             code: None,
@@ -167,12 +178,12 @@ impl Drop for Watch {
         // No status was sent: the caller went away before the end.
         let code = self.code.unwrap_or(Code::Cancelled);
         let took = self.begun.elapsed();
-        self.layer.metrics.handled(self.call.policy(), code, took);
+        self.shared.metrics.handled(self.call.policy(), code, took);
         if let Some(denied) = self.call.denied() {
-            self.layer.metrics.denied(denied.reason());
+            self.shared.metrics.denied(denied.reason());
         }
         let call = Arc::clone(&self.call);
-        self.layer.log.write(AccessLine { call, code, took, answer_bytes: self.answer_bytes });
+        self.shared.log.write(AccessLine { call, code, took, answer_bytes: self.answer_bytes });
     }
 }
 
