@@ -1,4 +1,5 @@
 //! What the layers do to a call, over a true socket with true certificates.
+#![expect(clippy::panic, reason = "a service that panics when it is told to")]
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
