@@ -8,6 +8,7 @@
 //! identity.rs    the identity of now, swapped whole
 //! access.rs      the keys of now that tokens are verified with
 //! listen.rs      accept, handshake, serve, drain, on every core
+//! turns.rs       answers that wait for their client, and for how long
 //! channel.rs     mTLS to another service
 //! stack.rs       the layers, composed once, each with the reason for its height
 //! layers/        one layer a file

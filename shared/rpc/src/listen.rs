@@ -110,7 +110,8 @@ pub async fn listen<C: ServeConnection>(
     let cannot = |source| Failure::io(format!("listen for {name}"), source);
     listener.set_nonblocking(true).map_err(cannot)?;
     let connections = Arc::new(Semaphore::new(limits.connections_max));
-    let addresses = Arc::new(Addresses { open_max: limits.connections_per_address_max, open: Mutex::default() });
+    let addresses =
+        Arc::new(Addresses { open_max: limits.connections_per_address_max, open: Mutex::default() });
     let mut cores = Vec::new();
     for core in shell.cores.handles() {
         let listener = listener.try_clone().map_err(cannot)?;
