@@ -39,6 +39,11 @@ impl Call<'_> {
         if method != Method::POST {
             return Err(pages::method_not_allowed("POST"));
         }
+        if route.is_endless() {
+            let place = Arc::clone(&edge.watchers).try_acquire_owned().map_err(|_| Refusal::overloaded())?;
+            // In place of the one it has: the many are for calls that end.
+            record.holds(place);
+        }
         let protocol = self.protocol(route, version, &headers)?;
         let deadline = deadline(route, &headers, protocol)?;
 

@@ -47,6 +47,8 @@ pub(crate) struct Edge {
     pub(crate) origins: Origins,
     /// Places for requests that are answered at once.
     pub(crate) places: Arc<Semaphore>,
+    /// Places for calls that never end by themselves, a few: anybody may watch health, and shall keep out nobody else.
+    pub(crate) watchers: Arc<Semaphore>,
     pub(crate) ip: IpLimit,
     /// The same for pages and preflights.
     pub(crate) assets: IpLimit,
@@ -126,6 +128,7 @@ impl Core {
             Target::Method => Protocol::of(&parts.headers).map_or(Spoken::Http, Spoken::Rpc),
             Target::Preflight | Target::Page(_) | Target::Nowhere => Spoken::Http,
         };
+        let is_call = matches!(target, Target::Method);
         let client = cidr::client(remote, &parts.headers, &edge.trusted_proxies);
 
         // Above everything that may refuse, so that refusals and panics are logged and counted like answers.
@@ -155,6 +158,10 @@ impl Core {
             Ok(Err(Refusal::new(Code::InvalidArgument, "REQUEST_ID_MALFORMED", words)))
         };
         let answered = answered.unwrap_or_else(|_| Err(Refusal::internal("a panic, whose message is above")));
+        // What is whole already costs nothing more to send: whoever does not read it shall not keep others out.
+        if answered.is_err() || !is_call {
+            record.leaves();
+        }
         let mut response = answered.unwrap_or_else(|refusal| {
             record.refused(&refusal);
             if let Some(body) = body.take().filter(|body| version < Version::HTTP_2 && !body.is_end_stream())

@@ -74,6 +74,9 @@ pub use self::{
     config::{CertificateFiles, Config, EdgeLimits, Upstreams},
 };
 
+/// Which part of the places those may have who only watch.
+const WATCHERS_SHARE: usize = 16;
+
 /// Our name in the mesh.
 const NAME: &str = "gateway";
 
@@ -114,6 +117,11 @@ async fn serve(
 
     let limits = ListenLimits {
         connections_max: config.limits.connections,
+        // Behind a proxy all connections come from its address.
+        connections_per_address_max: match config.trusted_proxies.is_empty() {
+            true => config.limits.connections.div_ceil(8),
+            false => config.limits.connections,
+        },
         streams_max: config.limits.streams_per_connection,
         ..ListenLimits::default()
     };
@@ -124,6 +132,7 @@ async fn serve(
         origins: Origins::new(&config.origins)
             .map_err(|bad| Failure::config_because("gateway.origins does not hold", bad))?,
         places: Arc::new(Semaphore::new(config.limits.concurrency)),
+        watchers: Arc::new(Semaphore::new(config.limits.concurrency.div_ceil(WATCHERS_SHARE))),
         ip: IpLimit::new(config.limits.ip, LimitClock::machine()),
         assets: IpLimit::new(config.limits.assets, LimitClock::machine()),
         routes,

@@ -147,6 +147,11 @@ impl Record {
         self.place = Some(place);
     }
 
+    /// Gives the place back before the answer has ended: nothing is left to be done for it.
+    pub(crate) fn leaves(&mut self) {
+        self.place = None;
+    }
+
     /// The request was refused.
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
         let Some(entry) = &mut self.entry else { return };

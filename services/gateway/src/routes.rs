@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use http::{Uri, uri::PathAndQuery};
 use mcp_proto::{POLICIES, POOL};
 use mcp_runtime::Failure;
-use mcp_tenancy::{Access, MethodPolicy};
+use mcp_tenancy::{Access, MethodPolicy, RateClass, Streaming};
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
 /// A method that the edge has a route to.
@@ -109,6 +109,15 @@ fn route(policy: &'static MethodPolicy, pool: &DescriptorPool) -> Option<Route> 
         input: method.input(),
         output: method.output(),
     })
+}
+
+// === impl Route ===
+
+impl Route {
+    /// Whether its calls go on until somebody breaks them off.
+    pub(crate) fn is_endless(&self) -> bool {
+        self.policy.rate == RateClass::Upkeep && self.policy.streaming == Streaming::Server
+    }
 }
 
 // === impl Upstream ===

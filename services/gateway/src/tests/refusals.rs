@@ -152,6 +152,39 @@ async fn beyond_the_places_requests_are_shed() {
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_reads_keeps_nobody_out() {
+    let world = World::with(|limits| limits.concurrency = 1).await;
+    let refused = post("/no.Such/Method", "application/json", None, "{}");
+
+    // Held and not read, as a client holds them that gives an HTTP/2 stream no window.
+    let page = world.core.serve(super::world::HOME, get("/healthz")).await;
+    let nowhere = world.core.serve(super::world::HOME, get("/no-such-page")).await;
+    let refused = world.core.serve(super::world::HOME, refused).await;
+
+    assert_eq!(
+        [page.status().as_u16(), nowhere.status().as_u16(), refused.status().as_u16()],
+        [200, 404, 404]
+    );
+    assert_eq!(world.send(get("/healthz")).await.status, 200);
+}
+
+#[tokio::test]
+async fn those_who_only_watch_keep_nobody_else_out() {
+    let world = World::with(|limits| limits.concurrency = 16).await;
+    let watch = || post("/grpc.health.v1.Health/Watch", "application/grpc-web", None, empty());
+
+    let watched = world.core.serve(super::world::HOME, watch()).await;
+    let refused = world.send(watch()).await;
+
+    assert_eq!(watched.status(), 200);
+    assert_eq!((refused.code(), refused.reason().as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+    assert_eq!(world.send(get("/healthz")).await.status, 200);
+    drop(watched);
+    let again = world.core.serve(super::world::HOME, watch()).await;
+    assert!(!again.headers().contains_key("grpc-status"), "the place is free again");
+}
+
+#[tokio::test]
 async fn a_message_at_the_limit_passes_and_one_byte_more_does_not() {
     let world = World::new().await;
     let token = world.token();

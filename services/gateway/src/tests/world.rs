@@ -108,6 +108,7 @@ impl World {
             trusted_proxies: Vec::new(),
             origins: Origins::new(&["https://app.example".to_owned()]).expect("origins"),
             places: Arc::new(Semaphore::new(limits.concurrency)),
+            watchers: Arc::new(Semaphore::new(limits.concurrency.div_ceil(crate::WATCHERS_SHARE))),
             ip: IpLimit::new(limits.ip, LimitClock::machine()),
             assets: IpLimit::new(limits.assets, LimitClock::machine()),
             routes,
