@@ -17,15 +17,22 @@ pub(crate) struct Member {
     pub(crate) created: Timestamp,
 }
 
-/// What somebody may do to members: as much as they may do themselves.
+/// What somebody may do to members: decide about roles that are no more than theirs.
+///
+/// Twice over. By what the token permits, since its rights may be narrower than the role's; and by the role of this
+/// moment, since an admin may call all that an owner may, and could otherwise make an owner of a friend and with the
+/// friend's help take the tenant from those whom it belongs to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Authority(PermissionSet);
+pub(crate) struct Authority {
+    permissions: PermissionSet,
+    role: Option<Role>,
+}
 
 /// Why a member may not be changed so.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Forbidden {
-    /// The member's role, before or after, holds a permission that the caller lacks.
-    #[error("role `{0}` holds a permission that the caller lacks")]
+    /// The member's role, before or after, stands above the caller's.
+    #[error("role `{0}` is above the caller's own")]
     AboveCaller(Role),
     /// Nobody could decide about the tenant any more.
     #[error("the member is the last owner")]
@@ -35,15 +42,16 @@ pub(crate) enum Forbidden {
 // === impl Authority ===
 
 impl Authority {
-    /// The authority of somebody who holds `permissions`.
-    pub(crate) const fn of(permissions: PermissionSet) -> Self {
-        Self(permissions)
+    /// The authority of somebody who holds `permissions` and is of `role` now; of none where no member any more.
+    pub(crate) const fn of(permissions: PermissionSet, role: Option<Role>) -> Self {
+        Self { permissions, role }
     }
 
     /// Whether a member of `role` may be made.
     pub(crate) fn may_grant(self, role: Role) -> Result<(), Forbidden> {
         // Who could hand out more than they hold would hold everything by a second account.
-        if self.0.holds_all(role.permission_set(&POLICIES)) {
+        let holds = self.permissions.holds_all(role.permission_set(&POLICIES));
+        if holds && self.role.is_some_and(|own| role <= own) {
             Ok(())
         } else {
             Err(Forbidden::AboveCaller(role))
@@ -75,20 +83,42 @@ mod tests {
     use super::*;
 
     fn authority(role: Role) -> Authority {
-        Authority::of(role.permission_set(&POLICIES))
+        Authority::of(role.permission_set(&POLICIES), Some(role))
     }
 
     #[test]
-    fn nobody_grants_more_than_they_hold() {
-        for caller in Role::ALL {
-            for granted in Role::ALL {
-                let holds = caller.permission_set(&POLICIES).holds_all(granted.permission_set(&POLICIES));
-                let expected = if holds { Ok(()) } else { Err(Forbidden::AboveCaller(granted)) };
+    fn nobody_grants_more_than_they_are() {
+        for (rank, caller) in Role::ALL.into_iter().enumerate() {
+            for (granted_rank, granted) in Role::ALL.into_iter().enumerate() {
+                let expected =
+                    if granted_rank <= rank { Ok(()) } else { Err(Forbidden::AboveCaller(granted)) };
                 assert_eq!(authority(caller).may_grant(granted), expected, "{caller} grants {granted}");
             }
         }
-        assert_eq!(authority(Role::Editor).may_grant(Role::Admin), Err(Forbidden::AboveCaller(Role::Admin)));
-        assert_eq!(authority(Role::Editor).may_grant(Role::Viewer), Ok(()));
+    }
+
+    #[test]
+    fn an_admin_neither_makes_nor_unmakes_an_owner() {
+        let admin = authority(Role::Admin);
+
+        assert_eq!(admin.may_grant(Role::Owner), Err(Forbidden::AboveCaller(Role::Owner)));
+        assert_eq!(
+            admin.may_change(Role::Admin, Some(Role::Owner), 1),
+            Err(Forbidden::AboveCaller(Role::Owner))
+        );
+        assert_eq!(admin.may_change(Role::Owner, None, 2), Err(Forbidden::AboveCaller(Role::Owner)));
+        assert_eq!(admin.may_change(Role::Editor, Some(Role::Admin), 1), Ok(()));
+    }
+
+    #[test]
+    fn neither_the_tokens_rights_nor_the_role_suffices_alone() {
+        let narrow = Authority::of(Role::Viewer.permission_set(&POLICIES), Some(Role::Owner));
+        let demoted = Authority::of(Role::Owner.permission_set(&POLICIES), Some(Role::Viewer));
+        let removed = Authority::of(Role::Owner.permission_set(&POLICIES), None);
+
+        assert_eq!(narrow.may_grant(Role::Editor), Err(Forbidden::AboveCaller(Role::Editor)));
+        assert_eq!(demoted.may_grant(Role::Editor), Err(Forbidden::AboveCaller(Role::Editor)));
+        assert_eq!(removed.may_grant(Role::Viewer), Err(Forbidden::AboveCaller(Role::Viewer)));
     }
 
     #[test]

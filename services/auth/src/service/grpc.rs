@@ -5,8 +5,9 @@ use mcp_proto::auth::v1::{
     role_service_server::RoleService, tenant_service_server::TenantService,
 };
 use mcp_rpc::Call;
+use mcp_tenancy::{PermissionSet, TenantScope};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Auth, members::list_roles};
@@ -19,10 +20,17 @@ use crate::{
 /// How many answers wait for a watcher that does not read; see [`access::feed`] for what is lost beyond.
 const WATCH_QUEUE_MAX: usize = 2;
 
-/// What the user of `call` may do to members.
-fn authority(call: &Call) -> Result<Authority, Status> {
-    let permissions = call.caller()?.credential().map(mcp_tenancy::Credential::permissions);
-    Ok(Authority::of(permissions.unwrap_or_default()))
+/// The tenant of `call`, and what its user may do to members there.
+async fn scope_and_authority<S: Tenants + Members>(
+    auth: &Auth<S>,
+    call: &Call,
+) -> Result<(TenantScope, Authority), Status> {
+    let scope = call.tenant_scope()?;
+    let authority = match call.caller()?.credential() {
+        Some(credential) => auth.authority(&scope, credential.permissions(), credential.user()).await?,
+        None => Authority::of(PermissionSet::default(), None),
+    };
+    Ok((scope, authority))
 }
 
 #[tonic::async_trait]
@@ -57,7 +65,10 @@ impl<S: Tenants + Members> AuthService for Auth<S> {
         request: Request<Streaming<pb::WatchAccessRequest>>,
     ) -> Result<Response<Self::WatchAccessStream>, Status> {
         let (out, answers) = mpsc::channel(WATCH_QUEUE_MAX);
-        let (heard, state) = (request.into_inner(), self.access.subscribe());
+        let mut heard = request.into_inner();
+        // Before the answer begins, so that a first message that breaks a rule is refused like any other call's.
+        let first = tokio_stream::iter(heard.message().await?.map(Ok));
+        let (heard, state) = (first.chain(heard), self.access.subscribe());
         tokio::spawn(access::feed(heard, state, out, access::HEARTBEAT, self.stop.requested()));
         Ok(Response::new(ReceiverStream::new(answers)))
     }
@@ -89,7 +100,8 @@ impl<S: Tenants + Members> MemberService for Auth<S> {
         request: Request<pb::CreateMemberRequest>,
     ) -> Result<Response<pb::Member>, Status> {
         let call = Call::of(&request)?;
-        self.add_member(&call.tenant_scope()?, authority(&call)?, request.get_ref()).await.map(Response::new)
+        let (scope, authority) = scope_and_authority(self, &call).await?;
+        self.add_member(&scope, authority, request.get_ref()).await.map(Response::new)
     }
 
     async fn get_member(
@@ -113,16 +125,14 @@ impl<S: Tenants + Members> MemberService for Auth<S> {
         request: Request<pb::UpdateMemberRequest>,
     ) -> Result<Response<pb::Member>, Status> {
         let call = Call::of(&request)?;
-        self.change_member(&call.tenant_scope()?, authority(&call)?, request.get_ref())
-            .await
-            .map(Response::new)
+        let (scope, authority) = scope_and_authority(self, &call).await?;
+        self.change_member(&scope, authority, request.get_ref()).await.map(Response::new)
     }
 
     async fn delete_member(&self, request: Request<pb::DeleteMemberRequest>) -> Result<Response<()>, Status> {
         let call = Call::of(&request)?;
-        self.remove_member(&call.tenant_scope()?, authority(&call)?, request.get_ref())
-            .await
-            .map(Response::new)
+        let (scope, authority) = scope_and_authority(self, &call).await?;
+        self.remove_member(&scope, authority, request.get_ref()).await.map(Response::new)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use mcp_proto::auth::v1 as pb;
 use mcp_rpc::{not_found, refusal};
-use mcp_tenancy::TenantScope;
+use mcp_tenancy::{PermissionSet, TenantScope};
 use mcp_types::UserName;
 use tonic::{Code, Status};
 
@@ -25,6 +25,18 @@ const LIST_METHOD: &str = "/mcp.auth.v1.MemberService/ListMembers";
 // === impl Auth ===
 
 impl<S: Tenants + Members> Auth<S> {
+    /// What `user`, who holds `permissions`, may do to members; asked for the role of this moment, since a token may be older
+    /// than a demotion.
+    pub(super) async fn authority(
+        &self,
+        scope: &TenantScope,
+        permissions: PermissionSet,
+        user: &UserName,
+    ) -> Result<Authority, Status> {
+        let member = self.store.member(scope, user).await.map_err(|error| store_failed(&error))?;
+        Ok(Authority::of(permissions, member.map(|member| member.role)))
+    }
+
     pub(super) async fn add_member(
         &self,
         scope: &TenantScope,
@@ -142,11 +154,9 @@ fn unchanged(error: &Unchanged) -> Status {
 
 fn forbidden(rule: Forbidden) -> Status {
     match rule {
-        Forbidden::AboveCaller(role) => refusal(
-            Code::PermissionDenied,
-            "ROLE_ABOVE_CALLER",
-            format!("role `{role}` holds a permission that you do not hold"),
-        ),
+        Forbidden::AboveCaller(role) => {
+            refusal(Code::PermissionDenied, "ROLE_ABOVE_CALLER", format!("role `{role}` is above your own"))
+        }
         Forbidden::LastOwner => refusal(
             Code::FailedPrecondition,
             "LAST_OWNER",

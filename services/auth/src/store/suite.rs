@@ -1,8 +1,8 @@
 //! What every implementation of [`Tenants`] and [`Members`] must do.
 
+use mcp_proto::POLICIES;
 use std::sync::Arc;
 
-use mcp_proto::POLICIES;
 use mcp_types::{Timestamp, UserName};
 
 use super::{Members, SqliteStore, Tenant, Tenants, Unchanged};
@@ -77,7 +77,7 @@ fn tenant(slug: &str, founder: Option<&str>) -> Tenant {
 }
 
 fn owner() -> Authority {
-    Authority::of(Role::Owner.permission_set(&POLICIES))
+    Authority::of(Role::Owner.permission_set(&POLICIES), Some(Role::Owner))
 }
 
 async fn roles(store: &impl Members, tenant: &str) -> Vec<(String, Role)> {
@@ -240,7 +240,7 @@ async fn a_member_gets_another_role(store: impl Tenants + Members) {
 
 async fn a_change_keeps_to_the_rules_and_else_changes_nothing(store: impl Tenants + Members) {
     let acme = scope_of("acme");
-    let editor = Authority::of(Role::Editor.permission_set(&POLICIES));
+    let editor = Authority::of(Role::Editor.permission_set(&POLICIES), Some(Role::Editor));
     store.add(&acme, &member("alice", Role::Owner)).await.expect("added");
     store.add(&acme, &member("bob", Role::Viewer)).await.expect("added");
 

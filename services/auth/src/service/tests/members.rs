@@ -1,6 +1,7 @@
 //! Who may do what to members, and what the wire shows of them.
 
 use super::*;
+use crate::members::Forbidden;
 
 #[tokio::test]
 async fn a_member_is_added_changed_and_removed() {
@@ -142,4 +143,32 @@ async fn a_role_is_listed_with_what_it_may_do() {
     assert_eq!(names, ["viewer", "editor", "admin", "owner"]);
     assert!(roles[0].permissions.iter().eq(Role::Viewer.permissions()));
     assert!(roles.iter().all(|role| role.permissions.is_sorted()));
+}
+
+#[tokio::test]
+async fn authority_is_that_of_the_role_now_and_not_of_the_token() {
+    let world = World::start().await;
+    let acme = scope_of("acme");
+    world.signs_in("acme", "olga").await;
+    world.token_for("adam", "admin").await;
+    let adam = "adam".parse().expect("a name");
+    let create = pb::CreateMemberRequest {
+        member_id: "mallory".to_owned(),
+        member: Some(pb::Member { role: "owner".to_owned(), ..pb::Member::default() }),
+    };
+
+    let rights = Role::Admin.permission_set(&POLICIES);
+
+    let admin = world.auth.authority(&acme, rights, &adam).await.expect("looked up");
+    let above = world.auth.add_member(&acme, admin, &create).await.expect_err("above the admin");
+    let update = pb::UpdateMemberRequest { member: Some(named("adam", "viewer")) };
+    world.auth.change_member(&acme, holding(Role::Owner), &update).await.expect("demoted");
+    let demoted = world.auth.authority(&acme, rights, &adam).await.expect("looked up");
+    let delete = pb::DeleteMemberRequest { name: "members/adam".to_owned() };
+    world.auth.remove_member(&acme, holding(Role::Owner), &delete).await.expect("removed");
+    let removed = world.auth.authority(&acme, rights, &adam).await.expect("looked up");
+
+    assert_eq!(verdict(&above), is(Code::PermissionDenied, "ROLE_ABOVE_CALLER"));
+    assert_eq!(demoted.may_grant(Role::Editor), Err(Forbidden::AboveCaller(Role::Editor)));
+    assert_eq!(removed.may_grant(Role::Viewer), Err(Forbidden::AboveCaller(Role::Viewer)));
 }

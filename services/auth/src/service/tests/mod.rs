@@ -104,7 +104,7 @@ fn new_tenant(owner: &str) -> pb::CreateTenantRequest {
 }
 
 fn holding(role: Role) -> Authority {
-    Authority::of(role.permission_set(&POLICIES))
+    Authority::of(role.permission_set(&POLICIES), Some(role))
 }
 
 fn verdict(status: &Status) -> (Code, Option<String>) {
