@@ -245,6 +245,7 @@ mod tests {
         busy.clients();
         assert_eq!(turns.beat(), Pulse::Stalled);
         drop(stalled);
+        busy.clients();
         assert_eq!(turns.beat(), Pulse::Busy);
     }
 
