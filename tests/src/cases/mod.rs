@@ -11,7 +11,7 @@ pub mod tokens;
 pub mod trial;
 
 use mcp_proto::{POLICIES, POOL};
-use mcp_tenancy::{Access, MethodPolicy, Peer};
+use mcp_tenancy::{Access, MethodPolicy, Peer, Streaming};
 use prost_reflect::MessageDescriptor;
 
 use crate::world::Service;
@@ -20,7 +20,9 @@ use crate::world::Service;
 pub type Policy = &'static MethodPolicy;
 
 /// Names that the mesh knows, and one that it does not: whoever may be at the other end.
-pub const PEERS: [&str; 7] = ["gateway", "auth", "context", "summarization", "ca", "intruder", OPERATOR];
+///
+/// The ca is not among them: it gives its own name to nobody, whatever is asked.
+pub const PEERS: [&str; 6] = ["gateway", "auth", "context", "summarization", "intruder", OPERATOR];
 
 /// Stands for the operator among [`PEERS`].
 pub const OPERATOR: &str = "operator";
@@ -30,9 +32,25 @@ pub fn mesh() -> impl Iterator<Item = (Policy, Service)> {
     POLICIES.methods.iter().flat_map(|policy| hosts(policy).into_iter().map(move |host| (policy, host)))
 }
 
-/// The methods of [`mesh`] that ask for a permission.
+/// Every method where it is answered: those of users are not at the ca.
+pub fn answered() -> impl Iterator<Item = (Policy, Service)> {
+    mesh().filter(|(policy, host)| permission(policy).is_none() || *host != Service::Ca)
+}
+
+/// The methods of [`mesh`] that ask for a permission, where tokens are believed.
 pub fn mesh_of_users() -> impl Iterator<Item = (Policy, Service)> {
-    mesh().filter(|(policy, _)| permission(policy).is_some())
+    mesh().filter(|(policy, host)| permission(policy).is_some() && *host != Service::Ca)
+}
+
+/// The methods that ask for a permission at the ca, which asks nobody whose tokens to believe, and so believes none.
+pub fn ca_of_users() -> impl Iterator<Item = (Policy, Service)> {
+    mesh().filter(|(policy, host)| permission(policy).is_some() && *host == Service::Ca)
+}
+
+/// Whether a method's protocol is not ours and takes a stream: its handler hears of a broken stream, and says nothing.
+pub fn is_foreign_stream(policy: &MethodPolicy) -> bool {
+    let streams = matches!(policy.streaming, Streaming::Client | Streaming::Both);
+    request(policy).is_none() && streams
 }
 
 /// The methods that the edge has a route to.

@@ -37,6 +37,8 @@ pub struct Case<'a> {
     pub door: Door,
     /// Whose certificate is shown, of [`super::PEERS`]; at the other doors none is.
     pub peer: &'a str,
+    /// Whose listener refuses it and counts; the same, but for what the edge lets through to a service.
+    pub counted: Door,
     /// The path.
     pub path: &'a str,
     /// The token, if one is sent.
@@ -132,7 +134,7 @@ impl<'w> Trial<'w> {
         let (service, method) = case.path.trim_start_matches('/').split_once('/').expect("a path");
         let known = mcp_proto::POLICIES.of(case.path).is_some() && case.reason != "METHOD_UNKNOWN";
         let (service, method) = if known { (service, method) } else { ("unknown", "unknown") };
-        let listener = case.door.listener();
+        let listener = case.counted.listener();
         let labels = [listener, service, method, mcp_rpc::code_name(case.code)].map(str::to_owned);
         *self.handled.entry(labels).or_default() += 1.0;
         if !OF_THE_CODEC.contains(&case.reason) {
@@ -223,6 +225,7 @@ pub fn on_the_mesh<'a>(policy: Policy, host: Service, peer: &'a str) -> Case<'a>
     Case {
         what: String::new(),
         door: Door::Mesh(host),
+        counted: Door::Mesh(host),
         peer,
         path: policy.path,
         token: None,
@@ -238,6 +241,7 @@ pub fn at_the_edge<'a>(policy: Policy) -> Case<'a> {
     Case {
         what: String::new(),
         door: Door::Edge,
+        counted: Door::Edge,
         peer: "",
         path: policy.path,
         token: None,
