@@ -213,9 +213,18 @@ async fn services(
     let mut context = config.context.clone();
     context.summarization = ready.services["summarization"];
 
-    let shells: [Shell; 5] = std::array::from_fn(|_| shell.another());
-    let readiness = shells.iter().map(Shell::readiness).collect();
-    let [of_ca, of_auth, of_summarization, of_context, of_gateway] = shells;
+    // The word to stop goes from the edge inwards, each hop's once the one before has drained: a call that is on its way
+    // still finds whom it needs.
+    let (stop_context, stop_rest) = (Stop::default(), Stop::default());
+    let within = |stop: &Stop| {
+        let mut inner = shell.another();
+        inner.stop = stop.clone();
+        inner
+    };
+    let [of_ca, of_auth, of_summarization] = std::array::from_fn(|_| within(&stop_rest));
+    let (of_context, of_gateway) = (within(&stop_context), shell.another());
+    let readiness =
+        [&of_ca, &of_auth, &of_summarization, &of_context, &of_gateway].map(Shell::readiness).into();
     let listeners = Listeners { mesh: sockets.ca, bootstrap: sockets.bootstrap };
     let services: Vec<Running> = vec![
         Box::pin(mcp_ca::run_with(authority, ca_config, ca_mesh, listeners, of_ca)),
@@ -226,10 +235,19 @@ async fn services(
             sockets.summarization,
             of_summarization,
         )),
-        Box::pin(mcp_context::run(context, mesh_of("context")?, sockets.context, of_context)),
-        Box::pin(mcp_gateway::run(gateway, mesh_of("gateway")?, sockets.edge, of_gateway)),
+        then(mcp_context::run(context, mesh_of("context")?, sockets.context, of_context), stop_rest),
+        then(mcp_gateway::run(gateway, mesh_of("gateway")?, sockets.edge, of_gateway), stop_context),
     ];
     Ok((services, readiness))
+}
+
+/// Runs `service`, and tells whoever stands behind it to stop when it has ended.
+fn then(service: impl Future<Output = Result<(), Failure>> + Send + 'static, next: Stop) -> Running {
+    Box::pin(async move {
+        let ended = service.await;
+        next.request();
+        ended
+    })
 }
 
 fn ca_config(config: &PlatformConfig, platform: &Platform, ready: &Ready) -> mcp_ca::Config {
