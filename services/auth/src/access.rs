@@ -65,7 +65,11 @@ pub(crate) async fn feed(
             message = heard.next() => match message {
                 // The first is answered at once; the later ones acknowledge.
                 Some(Ok(WatchAccessRequest { held_version })) => held.replace(held_version).is_none(),
-                Some(Err(_)) | None => return,
+                Some(Err(refused)) => {
+                    let _ = out.try_send(Err(refused));
+                    return;
+                }
+                None => return,
             },
             changed = state.changed() => match changed {
                 Ok(()) => true,

@@ -13,7 +13,7 @@ use mcp_svid::TrustBundle;
 use mcp_types::{RequestId, ServiceName, Timestamp};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status, Streaming, service::Routes};
 
 use crate::{
@@ -98,7 +98,11 @@ impl CertificateAuthorityService for Ca {
         let (out, answers) = mpsc::channel(WATCH_QUEUE_MAX);
         let (bundles, stop) = (self.authority.bundles(), self.authority.shell().stop.requested());
         let acknowledged = move |version| trust::count_acknowledged(&peer, version);
-        tokio::spawn(trust::feed(request.into_inner(), bundles, out, trust::HEARTBEAT, acknowledged, stop));
+        let mut heard = request.into_inner();
+        // Before the answer begins, so that a first message that breaks a rule is refused like any other call's.
+        let first = tokio_stream::iter(heard.message().await?.map(Ok));
+        let heard = first.chain(heard);
+        tokio::spawn(trust::feed(heard, bundles, out, trust::HEARTBEAT, acknowledged, stop));
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 

@@ -47,7 +47,14 @@ pub(crate) async fn feed(
             () = &mut stop => return,
             () = out.closed() => return,
             message = heard.next() => {
-                let Some(Ok(pb::WatchTrustRequest { held_version })) = message else { return };
+                let held_version = match message {
+                    Some(Ok(pb::WatchTrustRequest { held_version })) => held_version,
+                    Some(Err(refused)) => {
+                        let _ = out.try_send(Err(refused));
+                        return;
+                    }
+                    None => return,
+                };
                 acknowledged(held_version);
                 if held.replace(held_version).is_some() {
                     continue;
