@@ -9,6 +9,8 @@ use protox::file::{ChainFileResolver, DescriptorSetFileResolver, GoogleFileResol
 
 #[path = "build/policy.rs"]
 mod policy;
+#[path = "build/redacted.rs"]
+mod redacted;
 
 const PROTO_ROOT: &str = "../../proto";
 const FOREIGN: &str = "../../proto/foreign.toml";
@@ -65,6 +67,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             format!(r#"#[prost_reflect(message_name = "{name}", descriptor_pool = "crate::POOL")]"#),
         );
     }
+    let redacted = redacted::messages(&pool);
+    config.skip_debug(redacted.iter().map(|message| format!(".{}", message.full_name())));
+    fs::write(out.join("redacted.rs"), redacted::source(&redacted))?;
     fs::write(out.join("requests.rs"), request_markers(&pool, &requests))?;
     tonic_prost_build::configure()
         .codec_path("crate::ValidatingCodec")

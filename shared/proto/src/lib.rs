@@ -41,6 +41,12 @@ mod pb {
     include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 }
 
+/// `Debug` of messages with fields that no log may show.
+#[allow(unused_qualifications, reason = "generated")]
+mod redacted {
+    include!(concat!(env!("OUT_DIR"), "/redacted.rs"));
+}
+
 /// Which messages are requests.
 #[allow(unused_qualifications, reason = "generated")]
 mod requests {
