@@ -99,13 +99,14 @@ impl Admitted {
             answered = timeout_at(self.deadline, service.oneshot(request)) => answered,
         };
         let upstream = began.elapsed();
+        // A body that broke a rule ends the call from our side, which looks like the service's failure; and a service
+        // that is asked in this very process may have answered that it ended before the waiting above came to hear.
+        if let Some(refusal) = self.meter.broken() {
+            return Err(refusal.clone());
+        }
         let response = match answered {
             Ok(Ok(response)) => response,
-            // A body that broke a rule ends the call from our side, which looks like the service's failure.
-            Ok(Err(error)) => {
-                let broken = self.meter.broken().cloned();
-                return Err(broken.unwrap_or_else(|| Refusal::unreachable(mcp_rpc::chain(&error))));
-            }
+            Ok(Err(error)) => return Err(Refusal::unreachable(mcp_rpc::chain(&error))),
             Err(_) => return Err(Refusal::too_late()),
         };
         self.answer(response, upstream).await
