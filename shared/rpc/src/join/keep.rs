@@ -20,6 +20,9 @@ use crate::{access::LiveAccess, identity::LiveIdentity, status::chain};
 /// A stream that is silent for longer is taken for dead: heartbeats come every second.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
+/// The longest sleep between two looks at the clock.
+const STEP_MAX: Duration = Duration::from_secs(30);
+
 /// Renews the certificate at two thirds of its life, for as long as the process runs.
 pub(crate) async fn keep_identity(live: LiveIdentity, ca: Channel, folder: Option<PathBuf>, shell: Shell) {
     let mut client = CertificateAuthorityServiceClient::new(ca);
@@ -29,10 +32,15 @@ pub(crate) async fn keep_identity(live: LiveIdentity, ca: Channel, folder: Optio
         shell.entropy.fill(&mut jitter);
         let identity = live.identity();
         gauge_expiry(&identity);
-        let due = identity.renew_at(u64::from_le_bytes(jitter)).since(shell.clock.now());
-        tokio::select! {
-            () = tokio::time::sleep(due) => {}
-            () = shell.stop.requested() => return,
+        // In steps, by the clock: a machine that was suspended wakes with less time left than a timer knows.
+        let renew_at = identity.renew_at(u64::from_le_bytes(jitter));
+        while let due = renew_at.since(shell.clock.now())
+            && !due.is_zero()
+        {
+            tokio::select! {
+                () = tokio::time::sleep(due.min(STEP_MAX)) => {}
+                () = shell.stop.requested() => return,
+            }
         }
         while let Err(error) = renew(&live, &mut client, folder.as_ref()).await {
             metrics::counter!("mcp_certificate_renewal_failures_total").increment(1);
