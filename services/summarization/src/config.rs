@@ -63,7 +63,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { threads: 0, waiting_max: 32, default_engine: "extractive".to_owned() }
+        Self { threads: 0, waiting_max: 512, default_engine: "extractive".to_owned() }
     }
 }
 
