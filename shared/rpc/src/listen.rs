@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -29,7 +29,10 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::body::Body;
 
-use crate::turns::{Pulse, Turns, WatchTurns};
+use crate::{
+    conn::network,
+    turns::{Pulse, Turns, WatchTurns},
+};
 
 /// How a listener treats its connections. Every bound has a default that is safe on a public network.
 #[derive(Clone, Debug)]
@@ -179,11 +182,7 @@ struct Counted {
 impl Addresses {
     /// A place for a connection from `address`, unless that has all it may have.
     fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Counted> {
-        let address = match address.to_canonical() {
-            // A customer is given a /64 at least, and may speak from any of its addresses.
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-            address @ IpAddr::V4(_) => address,
-        };
+        let address = network(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_default();
         if *count >= self.open_max {

@@ -12,7 +12,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::{GoOnOr, answer};
-use crate::{call::Call, status::exhausted};
+use crate::{call::Call, conn::network, status::exhausted};
 
 /// Puts [`Quota`] before a service.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl<S> Quota<S> {
             None => match call.peer().service_name() {
                 Some(name) => self.limits.key(&["service", name]),
                 // Who shows no certificate is told apart by address, so that one cannot spend all others' budget.
-                None => self.limits.key(&["address", &call.connection().remote().ip().to_string()]),
+                None => self.limits.key(&["address", &network(call.connection().remote().ip()).to_string()]),
             },
         };
         self.limits.check(key, policy.rate).map(drop)
