@@ -10,8 +10,10 @@ use std::{
 
 use mcp_tests::{
     Mode, User, World, document,
+    metrics::Metrics,
     user::summarizing,
     web::{self, Http},
+    wire::{Wire, framed},
     world::Service,
 };
 use tokio::time::{Instant, sleep};
@@ -203,6 +205,51 @@ async fn the_ready_file_says_where_everything_is() {
         .expect("an answer");
     assert_eq!(health.status(), 200);
 }
+
+#[tokio::test]
+async fn no_call_fails_while_certificates_live_two_seconds() {
+    let world = World::start_with("[ca]\nleaf_ttl_seconds = 2").await;
+    let alice = world.user("acme", "alice", "editor").await;
+    let plan = alice.creates("The plan").await.expect("stored").name;
+    alice.appends(&plan, &[&document(3_000), "last"]).await.expect("appended");
+    let operator = world.identities().operator();
+    let before = Metrics::of(&world).await;
+    let end = Instant::now() + Duration::from_secs(7);
+
+    let callers: Vec<_> = (0..3)
+        .map(|_| {
+            let (alice, plan) = (alice.clone(), plan.clone());
+            tokio::spawn(async move {
+                while Instant::now() < end {
+                    // Over every hop: edge, context, and from there summarization.
+                    alice.window(&plan, 40).await?;
+                }
+                Ok::<_, tonic::Status>(())
+            })
+        })
+        .collect();
+    while Instant::now() < end {
+        // And each service is met anew all the while.
+        for service in [Service::Ca, Service::Auth, Service::Context, Service::Summarization] {
+            let tls = world.identities().tls(&operator, service);
+            let wire = Wire::connect(world.port_of(service), tls).await.expect("a current certificate");
+            let answer =
+                wire.post("/grpc.health.v1.Health/Check", &[], framed(&[])).await.expect("an answer");
+            assert_eq!(answer.code(), Code::Ok, "{service:?}: {answer:?}");
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+
+    for caller in callers {
+        caller.await.expect("a caller").expect("no call fails");
+    }
+    let renewed = Metrics::of(&world).await.sum("grpc_server_handled_total", RENEWED)
+        - before.sum("grpc_server_handled_total", RENEWED);
+    // Four services, of which each renews about every second.
+    assert!(renewed >= 8.0, "{renewed} renewals");
+}
+
+const RENEWED: &[(&str, &str)] = &[("grpc_method", "RenewCertificate"), ("grpc_code", "OK")];
 
 async fn assert_all_there(world: &World, acknowledged: &[(String, String)]) {
     let alice = world.user("acme", "alice", "viewer").await;
