@@ -46,6 +46,7 @@ test: ## Run every check and every test, installing what they need
 	  "clippy=$(MAKE) --no-print-directory clippy" \
 	  "build=cargo build -p mcp-platform" \
 	  "rust=cargo nextest run --workspace $(NEXTEST_ARGS)" \
+	  "split=MCP_WORLD=split cargo nextest run -p mcp-tests $(NEXTEST_ARGS)" \
 	  "doctests=cargo test --workspace --doc --quiet" \
 	  "python=$(MAKE) --no-print-directory test-python" \
 	  "browser=$(MAKE) --no-print-directory test-browser"
@@ -64,6 +65,7 @@ fmt: $(STAMPS)/rust $(STAMPS)/venv ## Format Rust and proto files
 .PHONY: bench
 bench: $(STAMPS)/debian-run console ## Measure: criterion, then the load run with its table
 	cargo bench --workspace $(BENCH_ARGS)
+	cargo build --release -p mcp-platform
 	cargo run --release -p mcp-tests --bin load
 
 # The stages of `test`, one by one.

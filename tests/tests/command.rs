@@ -2,7 +2,10 @@
 
 use std::process::{Command, Output};
 
-use mcp_tests::{Mode, User, World, signer, world::binary};
+use mcp_tests::{
+    Mode, User, World, signer, tree,
+    world::{binary, until},
+};
 use serde_json::Value;
 
 #[tokio::test]
@@ -46,6 +49,29 @@ async fn a_certificate_is_written_that_a_service_takes() {
 
     let told = json(&world.verb(&["join-token", "--service", "reports", "--output", "json"]));
     assert!(told["join_token"].as_str().is_some_and(|token| token.starts_with("join.")), "{told}");
+}
+
+#[tokio::test]
+async fn every_line_of_the_quickstart_works_when_pasted() {
+    let world = World::start_as(Mode::Up, "").await;
+    let lines = until("the quickstart", async || {
+        let log = world.log();
+        let calls =
+            |line: &&str| line.contains(" -d '") && (line.contains("grpcurl ") || line.starts_with("curl "));
+        let lines: Vec<_> = log.lines().filter(calls).map(str::to_owned).collect();
+        if lines.len() >= 2 { Ok(lines) } else { Err(log) }
+    })
+    .await;
+
+    for line in lines {
+        let tools = tree::root().join(".venv/bin");
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+        let pasted = Command::new("bash").args(["-c", &line]).env("PATH", path).output().expect("bash runs");
+        let said = String::from_utf8_lossy(&pasted.stderr);
+        assert!(pasted.status.success(), "{line}\n{said}");
+        let answer: Value = serde_json::from_slice(&pasted.stdout).expect("JSON");
+        assert!(answer["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{line}\n{answer}");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use mcp_tests::{
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 const GET: &str = "/mcp.context.v1.ContextService/GetContext";
 const SIGN_IN: &str = "/mcp.auth.v1.AuthService/SignInLocally";
@@ -110,7 +111,6 @@ async fn an_address_has_exactly_what_it_is_given_in_a_window() {
     let bob = world.user("globex", "bob", "editor").await;
     let refusal = bob.creates("no").await.expect_err("the same address");
     assert_eq!((refusal.code(), reason(&refusal).as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
-    use tonic_types::StatusExt as _;
     assert!(refusal.get_details_retry_info().and_then(|info| info.retry_delay).is_some(), "{refusal:?}");
     assert_eq!(get(&client, &world, "/healthz").await.status(), StatusCode::OK);
 }
@@ -130,6 +130,28 @@ async fn nobody_is_believed_who_says_that_he_is_another_address() {
     }
 
     assert_eq!(answers, [200, 200, 200, 429, 429, 429]);
+}
+
+#[tokio::test]
+async fn a_member_has_a_budget_for_each_kind_of_call_and_a_colleague_has_his_own() {
+    let world = World::start_with("[mesh.quotas]\nwrite = 5").await;
+    let alice = world.user("acme", "alice", "editor").await;
+    let bob = world.user("acme", "bob", "editor").await;
+
+    let mut refusals = Vec::new();
+    for at in 0..8 {
+        if let Err(refusal) = alice.creates(&format!("number {at}")).await {
+            refusals.push(refusal);
+        }
+    }
+    // Within the minute at most one more comes back.
+    assert!((2..=3).contains(&refusals.len()), "{refusals:?}");
+    for refusal in &refusals {
+        assert_eq!((refusal.code(), reason(refusal).as_str()), (Code::ResourceExhausted, "QUOTA"));
+        assert!(refusal.get_details_retry_info().and_then(|info| info.retry_delay).is_some(), "{refusal:?}");
+    }
+    alice.lists(50).await.expect("reads have a budget of their own");
+    bob.creates("his own").await.expect("so has a colleague");
 }
 
 #[tokio::test]

@@ -551,11 +551,17 @@ fn the_rules_of_every_request_can_be_kept_and_broken() {
 
 /// The message holds by every rule, so what its handler says of it is the handler's.
 fn assert_let_in(policy: Policy, reason: &str, code: Code) {
-    let of_a_layer =
-        ["PEER_NOT_ALLOWED", "PERMISSION_MISSING", "METHOD_UNKNOWN", "REQUEST_TOO_LARGE", "NOT_READY"];
+    let of_a_layer = [
+        "PEER_NOT_ALLOWED",
+        "PERMISSION_MISSING",
+        "METHOD_UNKNOWN",
+        "REQUEST_TOO_LARGE",
+        "NOT_READY",
+        "TENANT_MISMATCH",
+        "TENANT_HEADER",
+    ];
     let of_a_token = reason.starts_with("TOKEN_") && reason != "TOKEN_REFUSED";
-    let refused =
-        of_a_layer.contains(&reason) || of_a_token || reason.starts_with("TENANT_") || code == Code::Internal;
+    let refused = of_a_layer.contains(&reason) || of_a_token || code == Code::Internal;
     // Ours always say why; another protocol's handler may take the empty message for what it is.
     let unsaid = reason.is_empty() && code != Code::Ok && cases::request(policy).is_some();
     assert!(!refused && !unsaid, "{}: {code:?} {reason}", policy.path);

@@ -404,7 +404,7 @@ pub async fn until<T, F: Future<Output = Result<T, String>>>(what: &str, mut ask
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(last) if begun.elapsed() > Duration::from_secs(10) => panic!("{what}: {last}"),
+            Err(last) if begun.elapsed() > Duration::from_secs(20) => panic!("{what}: {last}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }

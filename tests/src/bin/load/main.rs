@@ -74,7 +74,8 @@ async fn measure() -> Vec<Row> {
 /// The real platform, a process for each service: the gateway by gRPC-Web, the service behind it at work.
 async fn through_the_gateway() -> Vec<Row> {
     use_release_binary();
-    let world = World::start_as(Mode::Split, "[log]\nfilter = \"info\"\n[summarization]\nwaiting_max = 1024").await;
+    let world =
+        World::start_as(Mode::Split, "[log]\nfilter = \"info\"\n[summarization]\nwaiting_max = 1024").await;
     let alice = world.user("acme", "alice", "editor").await;
     let path = "/mcp.summarization.v1.SummarizationService/Summarize";
     let process = |service: Service| {
