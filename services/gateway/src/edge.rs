@@ -6,15 +6,13 @@ use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request::Parts};
-use http_body_util::BodyExt as _;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, request::Parts};
 use hyper::body::Incoming;
 use mcp_limit::IpLimit;
-use mcp_rpc::{ServeConnection, TraceContext};
+use mcp_rpc::{Drained, ServeConnection, TraceContext};
 use mcp_types::{Clock, Entropy, RequestId};
 use tokio::{net::TcpStream, sync::Semaphore, time::Instant};
 use tokio_rustls::server::TlsStream;
@@ -33,10 +31,6 @@ use crate::{
     refusal::Refusal,
     routes::{self, Routes, Upstream},
 };
-
-/// How much of a refused request's body is read, and for how long.
-const SWALLOW_BYTES_MAX: usize = 16 * 1024 * 1024;
-const SWALLOW_MAX: Duration = Duration::from_secs(2);
 
 /// What all cores share.
 #[derive(Debug)]
@@ -106,7 +100,8 @@ impl hyper::service::Service<Request<Incoming>> for Connection {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (core, remote) = (Arc::clone(&self.core), self.remote);
-        Box::pin(async move { Ok(core.serve(remote, request).await) })
+        // A refusal is answered before the body has come; the rest is read all the same.
+        Box::pin(async move { Ok(core.serve(remote, request.map(Drained::new)).await) })
     }
 }
 
@@ -117,7 +112,7 @@ impl Core {
         let began = Instant::now();
         let edge = &*self.edge;
         let (parts, body) = request.into_parts();
-        let (version, mut body) = (parts.version, Some(body));
+        let mut body = Some(body);
 
         // First of all, so that whatever happens below can be spoken of.
         let (request_id, id_holds) = edge.request_id(&parts);
@@ -164,10 +159,6 @@ impl Core {
         }
         let mut response = answered.unwrap_or_else(|refusal| {
             record.refused(&refusal);
-            if let Some(body) = body.take().filter(|body| version < Version::HTTP_2 && !body.is_end_stream())
-            {
-                tokio::spawn(swallow(body));
-            }
             refusal.answer(spoken)
         });
 
@@ -300,19 +291,4 @@ impl Target {
 /// Paths are compared byte by byte: one with escapes is never what it seems.
 fn is_plain(uri: &Uri) -> bool {
     !uri.path().contains('%')
-}
-
-/// Reads what a client is still sending though it was refused, within bounds: over HTTP/1.1 a connection that is
-/// closed under a sender takes the answer with it.
-async fn swallow(mut body: impl ClientBody) {
-    let reading = async {
-        let mut bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            bytes += frame.data_ref().map_or(0, |data| data.len());
-            if bytes > SWALLOW_BYTES_MAX {
-                return;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(SWALLOW_MAX, reading).await;
 }

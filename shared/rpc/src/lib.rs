@@ -14,6 +14,7 @@
 //! layers/        one layer a file
 //! call.rs        one call, as layers and handlers see it
 //! conn.rs        one connection
+//! drained.rs     bodies that are read though nobody wants them
 //! trace.rs       W3C trace context
 //! status.rs      errors become answers, here alone
 //! access_log.rs  one line a call
@@ -26,6 +27,7 @@ mod call;
 mod channel;
 mod config;
 mod conn;
+mod drained;
 mod identity;
 mod join;
 mod join_token;
@@ -45,6 +47,7 @@ pub use self::{
     channel::mesh_channel,
     config::{CaEndpoints, MeshConfig},
     conn::Connection,
+    drained::Drained,
     identity::{LiveIdentity, Unusable},
     join::first_identity,
     join_token::{BadJoinToken, JoinToken},

@@ -15,6 +15,7 @@ use tower::{Service, ServiceBuilder};
 
 use crate::{
     conn::Connection,
+    drained::Drained,
     layers::{
         AdmitLayer, AuditedLayer, DeadlineLayer, IdentifyLayer, LookupLayer, ObserveLayer, PanicLayer,
         QuotaLayer, Records, ShedLayer, SizeLayer,
@@ -39,7 +40,7 @@ pub(crate) struct Parts {
 pub(crate) fn stack(
     parts: &Parts,
     routes: Routes,
-) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+) -> impl Service<Request<Drained>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + Sync
@@ -89,7 +90,7 @@ pub(crate) struct MeshConnection<S> {
 
 impl<S> ServeConnection for MeshConnections<S>
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+    S: Service<Request<Drained>, Response = Response<Body>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + Sync
@@ -130,7 +131,7 @@ fn identity(id: &SpiffeId, sha256: [u8; 32]) -> Option<PeerIdentity> {
 
 impl<S> hyper::service::Service<Request<Incoming>> for MeshConnection<S>
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
+    S: Service<Request<Drained>, Response = Response<Body>, Error = Infallible, Future: Send>
         + Clone
         + Send
         + 'static,
@@ -142,6 +143,6 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(Arc::clone(&self.connection));
         // Every layer is ready at any time: bounds refuse instead of waiting.
-        Box::pin(self.stack.clone().call(request))
+        Box::pin(self.stack.clone().call(request.map(Drained::new)))
     }
 }
