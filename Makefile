@@ -58,7 +58,7 @@ check: fmt-check lint ## Everything that needs no running platform and no test: 
 lint: clippy lint-proto console-check ## Clippy, buf lint, buf breaking, the console's types
 
 .PHONY: fmt
-fmt: $(STAMPS)/rust $(STAMPS)/venv ## Format Rust and proto files
+fmt: $(STAMPS)/rust $(STAMPS)/foreign-protos ## Format Rust and proto files
 	cargo fmt --all
 	buf format --write
 
@@ -70,7 +70,7 @@ bench: $(STAMPS)/debian-run console ## Measure: criterion, then the load run wit
 
 # The stages of `test`, one by one.
 .PHONY: fmt-check clippy lint-proto console-check test-python test-browser
-fmt-check: $(STAMPS)/rust $(STAMPS)/venv
+fmt-check: $(STAMPS)/rust $(STAMPS)/foreign-protos
 	cargo fmt --all --check
 	buf format --diff --exit-code
 
