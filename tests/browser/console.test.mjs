@@ -62,7 +62,7 @@ test("a window over a stored document keeps to its budget and shows who was aske
 test("the way through the mesh names the request and what each hop took", async () => {
   const { page, close } = await open();
   await signIn(page, "acme", "alice");
-  await page.locator("#contexts-none, #contexts li").first().waitFor();
+  await page.locator("#contexts-none:visible, #contexts li").first().waitFor();
   await page.getByText("All calls of this page").click();
   await page.getByRole("button", { name: "auth.SignInLocally" }).click();
 

@@ -134,7 +134,12 @@ impl Shared {
         let (reason, rule): (Word, Option<Word>) = match call.denied() {
             Some(denied) => (denied.reason().into(), Some(denied.to_string().into())),
             None => match refusal_in(code, headers) {
-                Some(reason) => (reason.into(), None),
+                Some(reason) => {
+                    // What the gate refused is counted with the call; of this only the answer tells.
+                    metrics::counter!("mcp_denied_total", "listener" => self.listener, "reason" => reason.clone())
+                        .increment(1);
+                    (reason.into(), None)
+                }
                 None => return,
             },
         };
