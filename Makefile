@@ -119,7 +119,8 @@ $(STAMPS):
 	@mkdir -p $@
 
 $(STAMPS)/debian-run: tools/debian.sh | $(STAMPS)
-	@tools/debian.sh cc=build-essential protoc=protobuf-compiler python3=python3 curl=curl jq=jq
+	@tools/debian.sh cc=build-essential protoc=protobuf-compiler \
+	  /usr/include/google/protobuf/descriptor.proto=libprotobuf-dev python3=python3 curl=curl jq=jq
 	@touch $@
 
 # Rust itself is the one thing that must be there; its lesser parts are fetched where the toolchain came without them.

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages whose commands are missing: tools/debian.sh COMMAND=PACKAGE...
+# Installs the Debian packages whose commands or files are missing: tools/debian.sh COMMAND=PACKAGE... /FILE=PACKAGE...
 set -euo pipefail
 
 missing=()
 for pair in "$@"; do
-  command -v "${pair%%=*}" >/dev/null 2>&1 || missing+=("${pair#*=}")
+  sign=${pair%%=*}
+  [[ $sign == /* && -e $sign ]] || command -v "$sign" >/dev/null 2>&1 || missing+=("${pair#*=}")
 done
 ((${#missing[@]})) || exit 0
 

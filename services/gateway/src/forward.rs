@@ -106,7 +106,7 @@ impl Admitted {
         }
         let response = match answered {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(Refusal::unreachable(mcp_rpc::chain(&error))),
+            Ok(Err(error)) => return Err(unanswered(&error)),
             Err(_) => return Err(Refusal::too_late()),
         };
         self.answer(response, upstream).await
@@ -281,6 +281,17 @@ async fn gather_answer(mut body: Body) -> Result<(Bytes, HeaderMap), Refusal> {
 }
 
 /// The time left, as `grpc-timeout` has it.
+/// Why `error` took the place of an answer. The channel keeps time too, by the `grpc-timeout` that it sends, and its clock
+/// may strike before ours.
+fn unanswered(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    if causes.any(|cause| cause.is::<tonic::TimeoutExpired>()) {
+        Refusal::too_late()
+    } else {
+        Refusal::unreachable(mcp_rpc::chain(error))
+    }
+}
+
 fn timeout(left: Duration) -> HeaderValue {
     // At most eight digits, of which milliseconds have room for a day.
     let millis = left.as_millis().clamp(1, 99_999_999);
@@ -353,6 +364,17 @@ mod tests {
         for bad in ["", "-1", "1m", "12345678901"] {
             assert_eq!(asked("connect-timeout-ms", bad, connect), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_channel_that_keeps_the_deadline_first_is_no_service_that_is_gone() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("transport")]
+        struct Transport(#[source] tonic::TimeoutExpired);
+
+        assert_eq!(unanswered(&Transport(tonic::TimeoutExpired(()))).code(), tonic::Code::DeadlineExceeded);
+        let gone = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(unanswered(&gone).code(), tonic::Code::Unavailable);
     }
 
     #[test]
