@@ -131,7 +131,8 @@ $(STAMPS)/rust: | $(STAMPS)
 	@touch $@
 
 $(STAMPS)/debian-test: tools/debian.sh | $(STAMPS)
-	@tools/debian.sh chromium=chromium git=git openssl=openssl
+	@tools/debian.sh chromium=chromium git=git openssl=openssl redis-server=redis-server \
+	  /usr/lib/postgresql/15/bin/postgres=postgresql-15
 	@touch $@
 
 $(STAMPS)/venv: tools/venv.sh $(wildcard tools/requirements*.txt) $(STAMPS)/debian-run | $(STAMPS)
