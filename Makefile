@@ -64,7 +64,7 @@ fmt: $(STAMPS)/rust $(STAMPS)/foreign-protos ## Format Rust and proto files
 
 .PHONY: bench
 bench: $(STAMPS)/debian-run console ## Measure: criterion, then the load run with its table
-	cargo bench --workspace $(BENCH_ARGS)
+	cargo bench --workspace --bench '*' $(BENCH_ARGS)
 	cargo build --release -p mcp-platform
 	cargo run --release -p mcp-tests --bin load
 

@@ -372,9 +372,9 @@ mod tests {
         #[error("transport")]
         struct Transport(#[source] tonic::TimeoutExpired);
 
-        assert_eq!(unanswered(&Transport(tonic::TimeoutExpired(()))).code(), tonic::Code::DeadlineExceeded);
+        assert_eq!(unanswered(&Transport(tonic::TimeoutExpired(()))).code(), Code::DeadlineExceeded);
         let gone = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        assert_eq!(unanswered(&gone).code(), tonic::Code::Unavailable);
+        assert_eq!(unanswered(&gone).code(), Code::Unavailable);
     }
 
     #[test]
