@@ -120,7 +120,11 @@ impl User {
     ///
     /// What the platform answered.
     pub async fn reads(&self, name: &str) -> Result<Context, Status> {
-        Ok(self.contexts().get_context(GetContextRequest { name: name.to_owned() }).await?.into_inner())
+        Ok(self
+            .contexts()
+            .get_context(GetContextRequest { name: name.to_owned(), ..GetContextRequest::default() })
+            .await?
+            .into_inner())
     }
 
     /// Reads the names of all contexts, newest first, in pages of `page_size`.
@@ -130,7 +134,7 @@ impl User {
     /// What the platform answered.
     pub async fn lists(&self, page_size: i32) -> Result<Vec<String>, Status> {
         let mut names = Vec::new();
-        let mut request = ListContextsRequest { page_size, page_token: String::new() };
+        let mut request = ListContextsRequest { page_size, ..ListContextsRequest::default() };
         loop {
             let page = self.contexts().list_contexts(request.clone()).await?.into_inner();
             names.extend(page.contexts.into_iter().map(|context| context.name));

@@ -165,7 +165,7 @@ async fn lists_come_in_pages_newest_first() {
     for page_size in [1, 3, 7, 50] {
         assert_eq!(alice.lists(page_size).await.expect("listed"), stored, "in pages of {page_size}");
     }
-    let request = ListContextsRequest { page_size: 3, page_token: String::new() };
+    let request = ListContextsRequest { page_size: 3, ..ListContextsRequest::default() };
     let page = alice.contexts().list_contexts(request).await.expect("a page").into_inner();
     assert_eq!(page.contexts.len(), 3);
 }

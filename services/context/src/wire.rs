@@ -25,6 +25,7 @@ pub(crate) fn context(context: Context) -> pb::Context {
         create_time: Some(time(created)),
         update_time: Some(time(updated)),
         message_count,
+        ..pb::Context::default()
     }
 }
 
@@ -41,6 +42,7 @@ pub(crate) fn head(parent: ContextId, head: &MessageHead) -> pb::Message {
         text: String::new(),
         create_time: Some(time(head.created)),
         token_count: head.tokens,
+        ..pb::Message::default()
     }
 }
 
@@ -53,6 +55,7 @@ pub(crate) fn part(parent: ContextId, part: Part) -> pb::WindowPart {
         first_message: parent.message(part.first),
         last_message: parent.message(part.last),
         token_count: part.tokens,
+        ..pb::WindowPart::default()
     }
 }
 

@@ -170,6 +170,10 @@ fn change(message: &mut DynamicMessage, path: &[FieldDescriptor], value: Option<
 
 /// Values that a field may take.
 fn friendly(field: &FieldDescriptor) -> Vec<Option<Value>> {
+    if field.is_list() && field.kind() == Kind::String {
+        let one = |text: &str| Some(Value::List(vec![Value::String(text.to_owned())]));
+        return [None].into_iter().chain(TEXTS.into_iter().map(one)).collect();
+    }
     if field.is_list() || field.is_map() {
         return Vec::new();
     }

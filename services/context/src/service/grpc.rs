@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::BoxStream;
 use mcp_proto::context::v1::{self as pb, context_service_server::ContextService};
 use mcp_rpc::Call;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{By, Service};
 use crate::{store::Contexts, window::Upstream};
@@ -74,6 +75,66 @@ impl<C: Contexts> ContextService for Service<C> {
         let (call, by, request) = opened(request)?;
         let summarizer = Upstream::new(self.summarization.clone(), call);
         self.window(&by, &request, &summarizer).await.map(Response::new)
+    }
+
+    async fn batch_get_contexts(
+        &self,
+        request: Request<pb::BatchGetContextsRequest>,
+    ) -> Result<Response<pb::BatchGetContextsResponse>, Status> {
+        let _ = opened(request)?;
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn list_context_revisions(
+        &self,
+        request: Request<pb::ListContextRevisionsRequest>,
+    ) -> Result<Response<pb::ListContextRevisionsResponse>, Status> {
+        let _ = opened(request)?;
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn search_contexts(
+        &self,
+        request: Request<pb::SearchContextsRequest>,
+    ) -> Result<Response<pb::SearchContextsResponse>, Status> {
+        let _ = opened(request)?;
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn fork_context(
+        &self,
+        request: Request<pb::ForkContextRequest>,
+    ) -> Result<Response<pb::Context>, Status> {
+        let _ = opened(request)?;
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    type WatchContextStream = BoxStream<'static, Result<pb::WatchContextResponse, Status>>;
+
+    async fn watch_context(
+        &self,
+        request: Request<pb::WatchContextRequest>,
+    ) -> Result<Response<Self::WatchContextStream>, Status> {
+        let _ = opened(request)?;
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    type ExportContextsStream = BoxStream<'static, Result<pb::ExportContextsResponse, Status>>;
+
+    async fn export_contexts(
+        &self,
+        request: Request<pb::ExportContextsRequest>,
+    ) -> Result<Response<Self::ExportContextsStream>, Status> {
+        let _ = opened(request)?;
+        Err(Status::unimplemented("not served yet"))
+    }
+
+    async fn import_contexts(
+        &self,
+        request: Request<Streaming<pb::ImportContextsRequest>>,
+    ) -> Result<Response<pb::ImportContextsResponse>, Status> {
+        let _ = opened(request)?;
+        Err(Status::unimplemented("not served yet"))
     }
 }
 

@@ -123,7 +123,7 @@ async fn pages_follow_one_another_to_the_end() {
 
     let (mut seen, mut page_token) = (HashSet::new(), String::new());
     loop {
-        let request = pb::ListContextsRequest { page_size: 2, page_token };
+        let request = pb::ListContextsRequest { page_size: 2, page_token, ..Default::default() };
         let page = world.service.list(&alice, &request).await.expect("a page");
         assert!(page.contexts.len() <= 2);
         seen.extend(page.contexts.into_iter().map(|context| context.name));
@@ -155,7 +155,7 @@ async fn a_page_token_opens_only_what_it_was_given_for() {
     refused(world.reads(&mallory, &foreign, &token).await, bad.0, bad.1);
     refused(world.reads(&alice, &ours, &format!("{token}A")).await, bad.0, bad.1);
     refused(world.reads(&alice, &ours, "x").await, bad.0, bad.1);
-    let elsewhere = pb::ListContextsRequest { page_size: 1, page_token: token };
+    let elsewhere = pb::ListContextsRequest { page_size: 1, page_token: token, ..Default::default() };
     refused(world.service.list(&alice, &elsewhere).await, bad.0, bad.1);
 }
 
@@ -177,7 +177,7 @@ async fn another_tenants_context_looks_like_no_context() {
     let nowhere = "contexts/0190b3c5-8f1a-7cc0-a6f0-8e6f6b5c0f11";
 
     for name in [name.as_str(), nowhere] {
-        let get = pb::GetContextRequest { name: name.to_owned() };
+        let get = pb::GetContextRequest { name: name.to_owned(), ..Default::default() };
         let window =
             pb::AssembleWindowRequest { name: name.to_owned(), max_tokens: 16, ..Default::default() };
         let delete = pb::DeleteContextRequest { name: name.to_owned(), ..Default::default() };
