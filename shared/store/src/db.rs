@@ -1,21 +1,11 @@
 //! The door: a scope in, a transaction out.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
 use mcp_tenancy::{PlatformScope, TenantScope};
-use mcp_types::{ServiceName, TenantSlug};
+use mcp_types::ServiceName;
 
-use crate::{
-    Migration, PlatformTx, StoreError, TenantTx,
-    cache::{Lease, OpenFiles},
-    file::{Manner, SqliteFile},
-    folder,
-    migration::{Owner, check_order},
-};
+use crate::{Options, PlatformTx, StoreError, TenantTx, Tx, migration::check_order, sqlite::Files};
 
 /// A service's database, closed: a scope is the only way in. Clones share it.
 ///
@@ -25,51 +15,9 @@ pub struct Db {
     inner: Arc<Inner>,
 }
 
-/// What a service tells its database.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// The tables of each tenant.
-    pub tenant: &'static [Migration],
-    /// The tables without a tenant; with none, there is no file for them.
-    pub platform: &'static [Migration],
-    /// Tenants' files that are open at once. Each takes a writer's thread and, while it is read, readers'
-    /// threads, with three handles a thread.
-    pub files_open_max: usize,
-    /// Readers of one file at once.
-    pub readers_per_file_max: u32,
-    /// How long a call waits for its turn.
-    pub wait_max: Duration,
-}
-
 #[derive(Debug)]
 struct Inner {
-    tenants: PathBuf,
-    service: ServiceName,
-    options: Options,
-    open: Arc<OpenFiles>,
-    /// What a tenant reads that has never written.
-    nothing: SqliteFile,
-    platform: Option<SqliteFile>,
-}
-
-// === impl Options ===
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            tenant: &[],
-            platform: &[],
-            files_open_max: 256,
-            readers_per_file_max: 2,
-            wait_max: Duration::from_secs(5),
-        }
-    }
-}
-
-impl Options {
-    fn manner(&self, migrations: &'static [Migration]) -> Manner {
-        Manner { migrations, readers_max: self.readers_per_file_max.max(1), wait_max: self.wait_max }
-    }
+    files: Files,
 }
 
 // === impl Db ===
@@ -84,55 +32,38 @@ impl Db {
     pub async fn open(folder: &Path, service: &ServiceName, options: Options) -> Result<Self, StoreError> {
         check_order(options.tenant)?;
         check_order(options.platform)?;
-        let tenants = folder.join("tenants");
-        folder::create(&tenants)?;
-
-        let platform = if options.platform.is_empty() {
-            None
-        } else {
-            let owner = owner(service, "/platform");
-            let manner = options.manner(options.platform);
-            Some(SqliteFile::open(&folder.join("platform.db"), &owner, manner).await?)
-        };
-        let nothing = SqliteFile::nothing(&owner(service, "/nobody"), options.manner(options.tenant));
-        let open = OpenFiles::new(options.files_open_max);
-        let service = service.clone();
-        Ok(Self { inner: Arc::new(Inner { tenants, service, options, open, nothing, platform }) })
+        let files = Files::open(folder, service, options).await?;
+        Ok(Self { inner: Arc::new(Inner { files }) })
     }
 
-    /// Begins to write inside the tenant of `scope`, as the only one there.
+    /// Begins to write inside the tenant of `scope`.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn within(&self, scope: &TenantScope) -> Result<TenantTx, StoreError> {
-        let lease = self.lease(scope.tenant()).await?;
-        let tx = self.file(&lease, scope.tenant()).await?.write().await?;
-        Ok(TenantTx::new(tx, Some(lease)))
+        let (tx, lease) = self.inner.files.within(scope.tenant()).await?;
+        Ok(TenantTx::new(Tx::sqlite(tx), Some(lease)))
     }
 
-    /// Begins to read inside the tenant of `scope`. A tenant that has never written has no rows.
+    /// Begins to read inside the tenant of `scope`: what is seen stays the same until the transaction ends. A tenant that has
+    /// never written has no rows.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn read(&self, scope: &TenantScope) -> Result<TenantTx, StoreError> {
-        let tenant = scope.tenant();
-        if !self.inner.open.holds(tenant) && !self.inner.path(tenant).exists() {
-            return Ok(TenantTx::new(self.inner.nothing.read().await?, None));
-        }
-        let lease = self.lease(tenant).await?;
-        let tx = self.file(&lease, tenant).await?.read().await?;
-        Ok(TenantTx::new(tx, Some(lease)))
+        let (tx, lease) = self.inner.files.read(scope.tenant()).await?;
+        Ok(TenantTx::new(Tx::sqlite(tx), lease))
     }
 
-    /// Begins to write the tables without a tenant, as the only one there.
+    /// Begins to write the tables without a tenant.
     ///
     /// # Errors
     ///
     /// [`StoreError`].
     pub async fn platform(&self, _scope: &PlatformScope) -> Result<PlatformTx, StoreError> {
-        self.platform_file()?.write().await.map(PlatformTx::new)
+        self.inner.files.platform().await.map(|it| PlatformTx::new(Tx::sqlite(it)))
     }
 
     /// Begins to read the tables without a tenant.
@@ -141,57 +72,18 @@ impl Db {
     ///
     /// [`StoreError`].
     pub async fn read_platform(&self, _scope: &PlatformScope) -> Result<PlatformTx, StoreError> {
-        self.platform_file()?.read().await.map(PlatformTx::new)
+        self.inner.files.read_platform().await.map(|it| PlatformTx::new(Tx::sqlite(it)))
     }
 
     /// How many tenants' files are open, for a gauge.
     pub fn files_open(&self) -> usize {
-        self.inner.open.len()
+        self.inner.files.len()
     }
 
-    /// Closes the files, after the transactions that have begun.
+    /// Closes the database, after the transactions that have begun.
     ///
-    /// Nothing is lost without it; with it, the logs are folded into the files.
+    /// Nothing is lost without it; with it, SQLite's logs are folded into the files.
     pub async fn close(&self) {
-        self.inner.open.close_all().await;
-        self.inner.nothing.close().await;
-        if let Some(platform) = &self.inner.platform {
-            platform.close().await;
-        }
+        self.inner.files.close().await;
     }
-
-    async fn lease(&self, tenant: &TenantSlug) -> Result<Lease, StoreError> {
-        self.inner.open.lease(tenant, self.inner.options.wait_max).await
-    }
-
-    async fn file<'a>(&self, lease: &'a Lease, tenant: &TenantSlug) -> Result<&'a SqliteFile, StoreError> {
-        let inner = &self.inner;
-        lease
-            .file(|| async {
-                let owner = owner(&inner.service, tenant.as_str());
-                SqliteFile::open(&inner.path(tenant), &owner, inner.options.manner(inner.options.tenant))
-                    .await
-            })
-            .await
-    }
-
-    fn platform_file(&self) -> Result<&SqliteFile, StoreError> {
-        self.inner.platform.as_ref().ok_or_else(|| StoreError::Refused {
-            doing: "open tables without a tenant, of which the service has none",
-            source: sqlx::Error::RowNotFound,
-        })
-    }
-}
-
-// === impl Inner ===
-
-impl Inner {
-    /// A slug has no dot and no slash, so no tenant's file lies elsewhere or beside another's log.
-    fn path(&self, tenant: &TenantSlug) -> PathBuf {
-        self.tenants.join(format!("{tenant}.db"))
-    }
-}
-
-fn owner(service: &ServiceName, of: &str) -> Owner {
-    Owner { service: service.to_string(), of: of.to_owned() }
 }

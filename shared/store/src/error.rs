@@ -1,6 +1,8 @@
 //! Why the store could not answer.
 
-use std::{io, path::PathBuf};
+use std::{error::Error, io, path::PathBuf};
+
+use sqlx::postgres::PgDatabaseError;
 
 /// Why the store could not answer.
 #[derive(Debug, thiserror::Error)]
@@ -9,9 +11,27 @@ pub enum StoreError {
     /// The database was not reached in time; the call may be tried again.
     #[error("cannot reach the database")]
     Unreachable(#[source] sqlx::Error),
-    /// As many tenants' files as may be open are in use; the call may be tried again.
-    #[error("too many tenants' files are in use at once")]
+    /// Others were in the way for too long, or the statement took too long; the call may be tried again.
+    #[error("database was too busy to {doing}")]
+    Busy {
+        /// What was being done, as a verb phrase.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// As many tenants' files, or connections, as may be open are in use; the call may be tried again.
+    #[error("too many tenants' files or connections are in use at once")]
     Crowded,
+    /// The database's disk is full: nothing of the transaction was kept. Make room; the call may then be tried again.
+    #[error("database has no room on its disk to {doing}")]
+    Full {
+        /// What was being done, as a verb phrase.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The database refused a statement; trying again would not help.
     #[error("database refused to {doing}")]
     Refused {
@@ -32,14 +52,14 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
-    /// A migration's text is not the one that was applied to the file. Put it back as it was, and write a
-    /// new migration for what should change.
-    #[error("migration {version} is not the one that was applied to {}", .file.display())]
+    /// A migration's text is not the one that was applied. Put it back as it was, and write a new migration
+    /// for what should change.
+    #[error("migration {version} is not the one that was applied to {place}")]
     MigrationChanged {
         /// Which migration.
         version: u32,
-        /// The file that it was applied to.
-        file: PathBuf,
+        /// The file or schema that it was applied to.
+        place: String,
     },
     /// The migrations are not numbered upwards from 1, or one was put before those already applied.
     #[error("migration {version} is out of order")]
@@ -55,6 +75,9 @@ pub enum StoreError {
         /// Whose file it should be.
         owner: String,
     },
+    /// The service declared no tables without a tenant.
+    #[error("the service has no tables without a tenant")]
+    NoPlatform,
 }
 
 // === impl StoreError ===
@@ -63,28 +86,73 @@ impl StoreError {
     /// Names what was being done when the database refused, or says that it could not be reached:
     /// `.map_err(StoreError::doing("put a context"))`.
     pub fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| {
-            if is_passing(&source) { Self::Unreachable(source) } else { Self::Refused { doing, source } }
+        move |source| match kind(&source) {
+            Kind::Unreachable => Self::Unreachable(source),
+            Kind::Busy => Self::Busy { doing, source },
+            Kind::Full => Self::Full { doing, source },
+            Kind::Refused => Self::Refused { doing, source },
         }
+    }
+
+    /// Says that what a row holds cannot be what was stored: `.map_err(StoreError::unreadable("read a context"))`.
+    pub fn unreadable<E: Into<Box<dyn Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Refused { doing, source: sqlx::Error::Decode(source.into()) }
     }
 
     /// Whether the same call may succeed a moment later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Crowded)
+        matches!(self, Self::Unreachable(_) | Self::Busy { .. } | Self::Crowded | Self::Full { .. })
     }
 }
 
-fn is_passing(error: &sqlx::Error) -> bool {
+enum Kind {
+    Unreachable,
+    Busy,
+    Full,
+    Refused,
+}
+
+fn kind(error: &sqlx::Error) -> Kind {
     match error {
         sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
-        | sqlx::Error::Io(_) => true,
-        // SQLITE_BUSY and SQLITE_LOCKED, the lower byte of whatever extended code they come with.
-        sqlx::Error::Database(error) => error
-            .code()
-            .and_then(|code| code.parse::<u32>().ok())
-            .is_some_and(|code| matches!(code & 0xff, 5 | 6)),
-        _ => false,
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::Io(_) => Kind::Unreachable,
+        sqlx::Error::Database(error) => match error.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => of_postgres(error.code()),
+            None => of_sqlite(error.code().and_then(|code| code.parse().ok())),
+        },
+        _ => Kind::Refused,
+    }
+}
+
+/// By the lower byte of whatever extended code it comes with.
+fn of_sqlite(code: Option<u32>) -> Kind {
+    match code.map(|code| code & 0xff) {
+        // SQLITE_BUSY, SQLITE_LOCKED
+        Some(5 | 6) => Kind::Busy,
+        // SQLITE_FULL
+        Some(13) => Kind::Full,
+        _ => Kind::Refused,
+    }
+}
+
+/// By SQLSTATE.
+fn of_postgres(code: &str) -> Kind {
+    match code {
+        // disk_full
+        "53100" => Kind::Full,
+        // serialization_failure, deadlock_detected, lock_not_available, query_canceled (by its time-out)
+        "40001" | "40P01" | "55P03" | "57014" => Kind::Busy,
+        // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout, too_many_connections,
+        // idle_in_transaction_session_timeout
+        "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" => Kind::Unreachable,
+        // A login that Vault has taken back already, or has not made known yet, is known a moment later.
+        "28P01" | "28000" => Kind::Unreachable,
+        // connection_exception; read_only_sql_transaction on a standby right after a failover is a refusal.
+        code if code.starts_with("08") => Kind::Unreachable,
+        _ => Kind::Refused,
     }
 }

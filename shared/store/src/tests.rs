@@ -8,16 +8,25 @@ use tempfile::TempDir;
 
 use super::*;
 
-const NOTES: Migration =
-    Migration { version: 1, name: "notes", sql: "CREATE TABLE note (text TEXT NOT NULL UNIQUE) STRICT;" };
+const NOTES: Migration = Migration {
+    version: 1,
+    name: "notes",
+    postgres: "",
+    sqlite: "CREATE TABLE note (text TEXT NOT NULL UNIQUE) STRICT;",
+};
 const TAGS: Migration = Migration {
     version: 2,
     name: "tags",
-    sql: "CREATE TABLE tag (note TEXT NOT NULL REFERENCES note (text), word TEXT NOT NULL) STRICT;
+    postgres: "",
+    sqlite: "CREATE TABLE tag (note TEXT NOT NULL REFERENCES note (text), word TEXT NOT NULL) STRICT;
           CREATE INDEX tag_by_word ON tag (word);",
 };
-const PLATFORM: Migration =
-    Migration { version: 1, name: "tenants", sql: "CREATE TABLE note (text TEXT NOT NULL) STRICT;" };
+const PLATFORM: Migration = Migration {
+    version: 1,
+    name: "tenants",
+    postgres: "",
+    sqlite: "CREATE TABLE note (text TEXT NOT NULL) STRICT;",
+};
 
 struct House {
     dir: TempDir,
@@ -329,7 +338,7 @@ async fn a_migration_that_was_edited_is_refused() {
     put(&db, &tenant("acme"), "x").await;
     db.close().await;
 
-    const EDITED: Migration = Migration { sql: "CREATE TABLE note (text TEXT);", ..NOTES };
+    const EDITED: Migration = Migration { sqlite: "CREATE TABLE note (text TEXT);", ..NOTES };
     let db = house.open_with(Options { tenant: &[EDITED], ..options() }).await.expect("opens");
     for refusal in [
         db.within(&tenant("acme")).await.map(drop).expect_err("edited"),
@@ -337,7 +346,7 @@ async fn a_migration_that_was_edited_is_refused() {
     ] {
         assert!(matches!(refusal, StoreError::MigrationChanged { version: 1, .. }), "{refusal:?}");
     }
-    const EDITED_PLATFORM: Migration = Migration { sql: "CREATE TABLE note (text TEXT);", ..PLATFORM };
+    const EDITED_PLATFORM: Migration = Migration { sqlite: "CREATE TABLE note (text TEXT);", ..PLATFORM };
     let refusal = house.open_with(Options { platform: &[EDITED_PLATFORM], ..options() }).await;
     assert!(matches!(refusal, Err(StoreError::MigrationChanged { version: 1, .. })));
 }
@@ -352,7 +361,8 @@ async fn a_migration_that_fails_leaves_the_file_as_it_was() {
     const BROKEN: Migration = Migration {
         version: 2,
         name: "broken",
-        sql: "CREATE TABLE half (a TEXT); CREATE TABLE note (b TEXT);",
+        postgres: "",
+        sqlite: "CREATE TABLE half (a TEXT); CREATE TABLE note (b TEXT);",
     };
     let db = house.open_with(Options { tenant: &[NOTES, BROKEN], ..options() }).await.expect("opens");
     let refusal = db.within(&tenant("acme")).await.map(drop).expect_err("broken");

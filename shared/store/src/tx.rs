@@ -5,16 +5,41 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{PgConnection, Sqlite, SqliteConnection, Transaction};
 
-use crate::{StoreError, cache::Lease};
+use crate::{StoreError, postgres::Session, sqlite::Lease};
+
+/// Which engine a transaction is of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Engine {
+    /// Embedded: a file a tenant.
+    Sqlite,
+    /// A server that all processes of a service share.
+    Postgres,
+}
+
+/// A transaction of either engine: what statements run in.
+pub struct Tx {
+    begun: Begun,
+}
+
+enum Begun {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Session),
+}
+
+/// What a statement is sent through.
+pub(crate) enum Connection<'t> {
+    Sqlite(&'t mut SqliteConnection),
+    Postgres(&'t mut PgConnection),
+}
 
 /// A transaction that sees one tenant's rows.
 ///
 /// Dropped without [`TenantTx::commit`], it leaves no trace.
 pub struct TenantTx {
     // Declared before the lease: ended before the file may be closed.
-    tx: Transaction<'static, Sqlite>,
+    tx: Tx,
     _lease: Option<Lease>,
 }
 
@@ -22,13 +47,82 @@ pub struct TenantTx {
 ///
 /// Dropped without [`PlatformTx::commit`], it leaves no trace.
 pub struct PlatformTx {
-    tx: Transaction<'static, Sqlite>,
+    tx: Tx,
+}
+
+// === impl Tx ===
+
+impl Tx {
+    pub(crate) fn sqlite(tx: Transaction<'static, Sqlite>) -> Self {
+        Self { begun: Begun::Sqlite(tx) }
+    }
+
+    pub(crate) fn postgres(session: Session) -> Self {
+        Self { begun: Begun::Postgres(session) }
+    }
+
+    /// Which engine it is of.
+    pub fn engine(&self) -> Engine {
+        match self.begun {
+            Begun::Sqlite(_) => Engine::Sqlite,
+            Begun::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Keeps others who name the same `parts` out until the transaction ends.
+    ///
+    /// For what is read first and written after: on PostgreSQL two writers of one tenant run at once. Whoever takes several
+    /// takes them in one order everywhere. On SQLite there is nothing to do: a writer is alone in its file.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] where the others take too long.
+    pub async fn lock(&mut self, parts: &[&[u8]]) -> Result<(), StoreError> {
+        match &mut self.begun {
+            Begun::Sqlite(_) => Ok(()),
+            Begun::Postgres(session) => session.lock(parts).await,
+        }
+    }
+
+    pub(crate) fn connection(&mut self) -> Result<Connection<'_>, StoreError> {
+        match &mut self.begun {
+            Begun::Sqlite(tx) => Ok(Connection::Sqlite(tx)),
+            Begun::Postgres(session) => session.connection().map(Connection::Postgres),
+        }
+    }
+
+    pub(crate) fn old(&self) -> &SqliteConnection {
+        match &self.begun {
+            Begun::Sqlite(tx) => tx,
+            Begun::Postgres(_) => unreachable!("stores that speak sqlx open files alone"),
+        }
+    }
+
+    pub(crate) fn old_mut(&mut self) -> &mut SqliteConnection {
+        match &mut self.begun {
+            Begun::Sqlite(tx) => tx,
+            Begun::Postgres(_) => unreachable!("stores that speak sqlx open files alone"),
+        }
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        match self.begun {
+            Begun::Sqlite(tx) => tx.commit().await.map_err(StoreError::doing("commit")),
+            Begun::Postgres(session) => session.commit().await,
+        }
+    }
+}
+
+impl fmt::Debug for Tx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tx").field("engine", &self.engine()).finish_non_exhaustive()
+    }
 }
 
 // === impl TenantTx ===
 
 impl TenantTx {
-    pub(crate) fn new(tx: Transaction<'static, Sqlite>, lease: Option<Lease>) -> Self {
+    pub(crate) fn new(tx: Tx, lease: Option<Lease>) -> Self {
         Self { tx, _lease: lease }
     }
 
@@ -38,20 +132,20 @@ impl TenantTx {
     ///
     /// Where that is not certain.
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.tx.commit().await.map_err(StoreError::doing("commit"))
+        self.tx.commit().await
     }
 }
 
 impl Deref for TenantTx {
-    type Target = SqliteConnection;
+    type Target = Tx;
 
-    fn deref(&self) -> &SqliteConnection {
+    fn deref(&self) -> &Tx {
         &self.tx
     }
 }
 
 impl DerefMut for TenantTx {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+    fn deref_mut(&mut self) -> &mut Tx {
         &mut self.tx
     }
 }
@@ -65,7 +159,7 @@ impl fmt::Debug for TenantTx {
 // === impl PlatformTx ===
 
 impl PlatformTx {
-    pub(crate) fn new(tx: Transaction<'static, Sqlite>) -> Self {
+    pub(crate) fn new(tx: Tx) -> Self {
         Self { tx }
     }
 
@@ -75,20 +169,20 @@ impl PlatformTx {
     ///
     /// Where that is not certain.
     pub async fn commit(self) -> Result<(), StoreError> {
-        self.tx.commit().await.map_err(StoreError::doing("commit"))
+        self.tx.commit().await
     }
 }
 
 impl Deref for PlatformTx {
-    type Target = SqliteConnection;
+    type Target = Tx;
 
-    fn deref(&self) -> &SqliteConnection {
+    fn deref(&self) -> &Tx {
         &self.tx
     }
 }
 
 impl DerefMut for PlatformTx {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+    fn deref_mut(&mut self) -> &mut Tx {
         &mut self.tx
     }
 }

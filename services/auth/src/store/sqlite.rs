@@ -19,13 +19,15 @@ use crate::{
 const PLATFORM: &[Migration] = &[Migration {
     version: 1,
     name: "tenants",
-    sql: include_str!("../../migrations/sqlite/platform/0001_tenants.sql"),
+    sqlite: include_str!("../../migrations/sqlite/platform/0001_tenants.sql"),
+    postgres: "",
 }];
 
 const TENANT: &[Migration] = &[Migration {
     version: 1,
     name: "members",
-    sql: include_str!("../../migrations/sqlite/tenant/0001_members.sql"),
+    sqlite: include_str!("../../migrations/sqlite/tenant/0001_members.sql"),
+    postgres: "",
 }];
 
 /// Tenants and members in SQLite; see `migrations/sqlite` for the tables.

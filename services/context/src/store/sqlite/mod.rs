@@ -29,7 +29,8 @@ use crate::{
 const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     name: "contexts",
-    sql: include_str!("../../../migrations/sqlite/0001_contexts.sql"),
+    sqlite: include_str!("../../../migrations/sqlite/0001_contexts.sql"),
+    postgres: "",
 }];
 
 /// Contexts in SQLite; see `migrations/sqlite` for the tables.

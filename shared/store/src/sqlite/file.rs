@@ -7,10 +7,11 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{
-    Migration, StoreError, folder,
-    migration::{Owner, migrate},
+use super::{
+    folder,
+    migrate::{Owner, migrate},
 };
+use crate::{Migration, StoreError};
 
 /// Page cache of a connection in KiB; SQLite's own two MiB, times all open files, would be felt.
 const PAGE_CACHE_KIB: &str = "-512";
@@ -28,6 +29,9 @@ pub(crate) struct SqliteFile {
 /// How a file is opened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
+    /// The store's own tables.
+    pub(crate) own: &'static [Migration],
+    /// The service's.
     pub(crate) migrations: &'static [Migration],
     pub(crate) readers_max: u32,
     pub(crate) wait_max: Duration,
@@ -52,7 +56,7 @@ impl SqliteFile {
             .map_err(StoreError::doing("open a file"))?;
 
         let mut connection = writer.acquire().await.map_err(StoreError::doing("open a file"))?;
-        migrate(&mut connection, file, owner, manner.migrations).await?;
+        migrate(&mut connection, file, owner, manner.own, manner.migrations).await?;
         drop(connection);
 
         // Lazily: most tenants that are written to are not being read at the same moment.
@@ -67,7 +71,7 @@ impl SqliteFile {
             .after_connect(move |connection, _| {
                 let owner = owner.clone();
                 Box::pin(async move {
-                    migrate(connection, Path::new(":memory:"), &owner, manner.migrations)
+                    migrate(connection, Path::new(":memory:"), &owner, manner.own, manner.migrations)
                         .await
                         .map_err(|error| sqlx::Error::Configuration(error.into()))?;
                     // All who have nothing share it, so nobody may leave anything in it.

@@ -10,7 +10,8 @@ use std::{
 use mcp_types::TenantSlug;
 use tokio::sync::{Notify, OnceCell};
 
-use crate::{StoreError, file::SqliteFile};
+use super::file::SqliteFile;
+use crate::StoreError;
 
 /// The tenants' files that are open, the longest unused of which makes room for the next.
 #[derive(Debug)]
