@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{SECRET_BYTES_MAX, SecretPath};
+use mcp_types::TenantSlug;
+
+use crate::{SECRET_BYTES_MAX, SealError, SecretPath};
 
 /// Why a keeper of secrets could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +80,29 @@ pub enum SecretsError {
         /// What the operating system said.
         #[source]
         source: io::Error,
+    },
+    /// The tenant has no wrapping key: it was destroyed, or never made. What was wrapped under it stays shut.
+    #[error(
+        "tenant `{tenant}` has no wrapping key: it was destroyed, or the secrets of another platform are at hand"
+    )]
+    KeyDestroyed {
+        /// Whose key.
+        tenant: TenantSlug,
+    },
+    /// The data key could not be wrapped.
+    #[error("cannot wrap a data key of tenant `{tenant}`")]
+    NotWrapped {
+        /// Whose key.
+        tenant: TenantSlug,
+    },
+    /// The wrapped data key was changed, belongs elsewhere, or was wrapped under a key before this one.
+    #[error("a data key of tenant `{tenant}` cannot be unwrapped")]
+    NotUnwrapped {
+        /// Whose key.
+        tenant: TenantSlug,
+        /// What the seal said.
+        #[source]
+        source: SealError,
     },
     /// The runtime is shutting down.
     #[error("the work was cut off")]

@@ -4,8 +4,12 @@
 //! path.rs      the name of a secret, parsed once
 //! secret.rs    bytes that wipe themselves and never print
 //! secrets.rs   the trait that every keeper of secrets offers
+//! wrapping.rs  the trait that every keeper of the tenants' wrapping keys offers
+//! data_key.rs  a key that seals values, wrapped by such a keeper
+//! hkdf.rs      bytes derived from a key
 //! error.rs     why a keeper could not serve
 //! sealed/      a file a secret, sealed under a master key; for one machine
+//! suite/       what every keeper must do, as tests that each runs
 //! ```
 //!
 //! ```
@@ -21,18 +25,25 @@
 //! # }
 //! ```
 
+mod data_key;
 mod error;
+mod hkdf;
 mod path;
 mod sealed;
 mod secret;
 mod secrets;
+#[cfg(test)]
+mod suite;
+mod wrapping;
 
 pub use self::{
+    data_key::{DATA_KEY_BYTES, DataKey, SEALED_OVERHEAD_BYTES, SealError},
     error::SecretsError,
     path::{BadPath, SecretPath},
-    sealed::SealedStore,
+    sealed::{SealedStore, SealedWrapping},
     secret::Secret,
     secrets::{Secrets, SecretsFuture},
+    wrapping::Wrapping,
 };
 
 /// The longest secret that a keeper takes.

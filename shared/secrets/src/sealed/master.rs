@@ -7,15 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::{
-    error::Unspecified,
-    hkdf::{HKDF_SHA256, KeyType, Salt},
-};
+use aws_lc_rs::error::Unspecified;
 use mcp_types::Entropy;
 use zeroize::Zeroizing;
 
 use super::disk;
-use crate::SecretsError;
+use crate::{SecretsError, hkdf};
 
 const KEY_BYTES: usize = 32;
 pub(super) const KEY_ID_BYTES: usize = 8;
@@ -25,8 +22,6 @@ pub(super) struct MasterKey {
     bytes: Zeroizing<[u8; KEY_BYTES]>,
     id: [u8; KEY_ID_BYTES],
 }
-
-struct Length(usize);
 
 // === impl MasterKey ===
 
@@ -84,7 +79,7 @@ impl MasterKey {
 
     /// Derives the bytes that belong to `salt` and `purpose` (HKDF, RFC 5869).
     pub(super) fn derive(&self, salt: &[u8], purpose: &[u8], out: &mut [u8]) -> Result<(), Unspecified> {
-        Salt::new(HKDF_SHA256, salt).extract(&*self.bytes).expand(&[purpose], Length(out.len()))?.fill(out)
+        hkdf::extract_and_expand(&*self.bytes, salt, &[purpose], out)
     }
 
     fn new(bytes: Zeroizing<[u8; KEY_BYTES]>, file: &Path) -> Result<Self, SecretsError> {
@@ -94,14 +89,6 @@ impl MasterKey {
             .map_err(|Unspecified| SecretsError::MasterKeyMalformed { file: file.to_owned() })?;
         key.id = id;
         Ok(key)
-    }
-}
-
-// === impl Length ===
-
-impl KeyType for Length {
-    fn len(&self) -> usize {
-        self.0
     }
 }
 

@@ -28,6 +28,9 @@ mod envelope;
 mod master;
 #[cfg(test)]
 mod tests;
+mod wrapping;
+
+pub use self::wrapping::SealedWrapping;
 
 /// Secrets in sealed files on the local disk.
 ///

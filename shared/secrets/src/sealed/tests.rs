@@ -11,6 +11,7 @@ use mcp_types::SystemEntropy;
 use tempfile::TempDir;
 
 use super::*;
+use crate::suite::{Fresh, keepers};
 
 const CANARY: &[u8] = b"canary-7f3a-do-not-leak";
 
@@ -306,3 +307,12 @@ async fn the_longest_secret_passes_and_one_byte_more_does_not() {
     let refusal = store.put(&path("a"), Secret::draw(SECRET_BYTES_MAX + 1, &SystemEntropy)).await;
     assert!(matches!(refusal, Err(SecretsError::TooLong { .. })));
 }
+
+async fn fresh() -> Fresh<Home> {
+    let home = Home::new();
+    let store = home.open().expect("opens");
+    let wrapping = SealedWrapping::new(store.clone(), Arc::new(SystemEntropy));
+    Fresh { secrets: Arc::new(store), wrapping: Arc::new(wrapping), _alive: home }
+}
+
+keepers!(fresh);
