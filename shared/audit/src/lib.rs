@@ -6,16 +6,18 @@
 //! sink.rs        where rows go: off the call's path, or waited for
 //! json_lines/    a file of JSON lines, one thread writing it
 //! read.rs        rows read back
+//! log/           the Merkle tree over rows: checkpoints, proofs, the offline check
 //! ```
 
 mod json_lines;
+pub mod log;
 mod read;
 mod row;
 mod sink;
 mod word;
 
 pub use self::{
-    json_lines::{AppendFile, CannotOpen, JsonLines, Medium, Options},
+    json_lines::{AppendFile, CannotOpen, JsonLines, Medium, Options, Signing},
     read::rows,
     row::{AuditRow, Decision, ROWS_FOLDED, ROWS_LOST},
     sink::{AuditFuture, AuditLost, AuditSink},

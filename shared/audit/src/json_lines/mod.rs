@@ -4,6 +4,7 @@
 //! queue.rs    what waits for the disk: bounded, with room kept for rows that are waited for
 //! folds.rs    refusals of strangers beyond a rate: one row with a count
 //! writer.rs   the thread: a batch at a time, one sync for all who wait for it
+//! witness.rs  the tree over the lines, and its checkpoints
 //! medium.rs   the file, behind a trait so that a test can fill the disk
 //! ```
 
@@ -19,7 +20,7 @@ use std::{
 
 use mcp_types::{Clock, SystemClock};
 
-use self::queue::Queue;
+use self::{queue::Queue, witness::Witness};
 use crate::{AuditFuture, AuditLost, AuditRow, AuditSink};
 
 mod folds;
@@ -27,9 +28,13 @@ mod medium;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod witness;
 mod writer;
 
-pub use self::medium::{AppendFile, Medium};
+pub use self::{
+    medium::{AppendFile, Medium},
+    witness::Signing,
+};
 
 /// What an operator may turn of a log.
 #[derive(Clone, Debug)]
@@ -44,6 +49,8 @@ pub struct Options {
     pub fold_interval: Duration,
     /// The time by which refusals are folded.
     pub clock: Arc<dyn Clock>,
+    /// How the log proves itself; without it, it is lines and nothing more.
+    pub signing: Option<Signing>,
 }
 
 /// A log that could not be opened.
@@ -52,7 +59,8 @@ pub struct Options {
 pub struct CannotOpen {
     /// The log's file.
     pub file: PathBuf,
-    /// What the operating system said; `WouldBlock` where another process writes to it.
+    /// What the operating system said; `WouldBlock` where another process writes to it, `InvalidData` where its
+    /// rows are not those that were signed.
     #[source]
     pub source: io::Error,
 }
@@ -73,6 +81,7 @@ impl Default for Options {
             stranger_rows_max: 20,
             fold_interval: Duration::from_secs(10),
             clock: Arc::new(SystemClock),
+            signing: None,
         }
     }
 }
@@ -84,23 +93,30 @@ impl JsonLines {
     ///
     /// # Errors
     ///
-    /// [`CannotOpen`], also where another process has it open.
+    /// [`CannotOpen`], also where another process has it open, and where its rows are not those that were signed.
     pub fn open(file: &Path, options: Options) -> Result<Self, CannotOpen> {
-        AppendFile::open(file)
-            .and_then(|medium| Self::over(medium, options))
-            .map_err(|source| CannotOpen { file: file.to_owned(), source })
+        let open = || {
+            let medium = AppendFile::open(file)?;
+            let witness = options.signing.clone().map(|signing| Witness::open(file, signing)).transpose()?;
+            Self::start(medium, witness, options)
+        };
+        open().map_err(|source| CannotOpen { file: file.to_owned(), source })
     }
 
-    /// Writes rows to `medium`.
+    /// Writes rows to `medium`, unsigned.
     ///
     /// # Errors
     ///
     /// Where the operating system has no thread to give.
     pub fn over(medium: impl Medium, options: Options) -> io::Result<Self> {
+        Self::start(medium, None, options)
+    }
+
+    fn start(medium: impl Medium, witness: Option<Witness>, options: Options) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(options));
         let thread = thread::Builder::new().name("audit".to_owned()).spawn({
             let queue = Arc::clone(&queue);
-            move || writer::run(&queue, medium)
+            move || writer::run(&queue, medium, witness)
         })?;
         Ok(Self { queue, thread: Some(thread) })
     }

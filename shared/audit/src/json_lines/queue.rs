@@ -142,8 +142,8 @@ impl Queue {
         self.state().lost += rows;
     }
 
-    /// Waits for rows, and gives none once closed and empty.
-    pub(super) fn next(&self) -> Option<Batch> {
+    /// Waits for rows, and gives none once closed and empty. After `rest_max` it gives an empty batch.
+    pub(super) fn next(&self, rest_max: Option<Duration>) -> Option<Batch> {
         let mut state = self.state();
         loop {
             if state.closed {
@@ -157,10 +157,19 @@ impl Queue {
             if !state.entries.is_empty() {
                 break;
             }
-            state = match state.folds.is_empty() {
-                true => self.woken.wait(state).unwrap_or_else(PoisonError::into_inner),
-                false => self.wait(state, self.options.fold_interval.min(Duration::from_secs(1))),
-            };
+            let fold =
+                (!state.folds.is_empty()).then(|| self.options.fold_interval.min(Duration::from_secs(1)));
+            match [rest_max, fold].into_iter().flatten().min() {
+                None => state = self.woken.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(longest) => {
+                    let (held, waited) =
+                        self.woken.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner);
+                    state = held;
+                    if waited.timed_out() && rest_max == Some(longest) && state.entries.is_empty() {
+                        return Some(state.take_batch());
+                    }
+                }
+            }
         }
         if state.awaited == 0 && state.entries.len() < self.options.queue_rows_max / 4 && !state.closed {
             state = self.wait(state, self.options.gather);

@@ -5,8 +5,12 @@ use std::{io, sync::Arc};
 use super::{
     Medium,
     queue::{Batch, Queue},
+    witness::Witness,
 };
-use crate::{AuditLost, AuditRow, ROWS_LOST};
+use crate::{
+    AuditLost, AuditRow, ROWS_LOST,
+    log::{Entry, write_line},
+};
 
 /// A buffer grown beyond this by a burst is given back.
 const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
@@ -15,14 +19,16 @@ const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
 struct Abandon<'a>(&'a Queue);
 
 /// Writes what `queue` gives to `medium` until it is closed.
-pub(super) fn run(queue: &Queue, mut medium: impl Medium) {
+pub(super) fn run(queue: &Queue, mut medium: impl Medium, mut witness: Option<Witness>) {
     let _abandon = Abandon(queue);
     let mut failing = false;
     let mut text = Vec::new();
-    while let Some(batch) = queue.next() {
+    while let Some(batch) = queue.next(witness.as_ref().and_then(|it| it.rest(queue.now()))) {
         text.clear();
         text.shrink_to(BUFFER_BYTES_KEPT);
-        let outcome = write(queue, &batch, &mut text, &mut medium);
+        // An empty batch says that the rows written last have rested long enough.
+        let has_rested = batch.entries.is_empty() && batch.lost == 0;
+        let outcome = write(queue, &batch, &mut text, &mut medium, witness.as_ref());
         match &outcome {
             Ok(()) if failing => tracing::info!("audit rows are written again"),
             Err(error) if !failing => {
@@ -32,21 +38,49 @@ pub(super) fn run(queue: &Queue, mut medium: impl Medium) {
         }
         failing = outcome.is_err();
         answer(queue, batch, outcome);
+        if let Some(witness) = &mut witness {
+            if !text.is_empty() {
+                witness.written();
+            }
+            sign(witness, &mut medium, queue, has_rested);
+        }
     }
     if let Err(error) = medium.sync() {
         tracing::error!(error = &error as &dyn std::error::Error, "cannot sync the audit log");
     }
+    if let Some(witness) = &mut witness {
+        witness.sign(queue.now());
+    }
 }
 
-fn write(queue: &Queue, batch: &Batch, text: &mut Vec<u8>, medium: &mut impl Medium) -> io::Result<()> {
+/// Signs what was written where that is due. A checkpoint covers only what is on the disk, so that first.
+fn sign(witness: &mut Witness, medium: &mut impl Medium, queue: &Queue, has_rested: bool) {
+    let now = queue.now();
+    let is_due = witness.rest(now).is_some_and(|rest| rest.is_zero() || has_rested);
+    if !is_due {
+        return;
+    }
+    match medium.sync() {
+        Ok(()) => witness.sign(now),
+        Err(_) => witness.postpone(now),
+    }
+}
+
+fn write(
+    queue: &Queue,
+    batch: &Batch,
+    text: &mut Vec<u8>,
+    medium: &mut impl Medium,
+    witness: Option<&Witness>,
+) -> io::Result<()> {
     if batch.lost > 0 {
         // The log tells of its own gaps.
         let lost =
             AuditRow { reason: Some(ROWS_LOST.into()), count: Some(batch.lost), ..AuditRow::at(queue.now()) };
-        put(text, &lost)?;
+        put(text, &lost, witness)?;
     }
     for row in batch.entries.iter().filter_map(|entry| entry.row.as_ref()) {
-        put(text, row)?;
+        put(text, row, witness)?;
     }
     if !text.is_empty() {
         medium.append(text)?;
@@ -57,9 +91,14 @@ fn write(queue: &Queue, batch: &Batch, text: &mut Vec<u8>, medium: &mut impl Med
     Ok(())
 }
 
-fn put(text: &mut Vec<u8>, row: &AuditRow) -> io::Result<()> {
-    serde_json::to_writer(&mut *text, row)?;
-    text.push(b'\n');
+fn put(text: &mut Vec<u8>, row: &AuditRow, witness: Option<&Witness>) -> io::Result<()> {
+    match witness {
+        Some(witness) => write_line(text, &Entry::of(row, witness.entropy())?),
+        None => {
+            serde_json::to_writer(&mut *text, row)?;
+            text.push(b'\n');
+        }
+    }
     Ok(())
 }
 

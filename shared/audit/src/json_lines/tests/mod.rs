@@ -1,5 +1,7 @@
 //! What a log keeps, what it tells of what it lost, and that nobody can fill it from outside.
 
+mod signed;
+
 use std::{
     fs::{self, File},
     io::BufReader,
