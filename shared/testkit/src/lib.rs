@@ -1,4 +1,4 @@
-//! What tests stand on: a clock set by hand, chance that repeats, an issuer of real tokens, a mesh without its ca.
+//! What tests stand on: a clock set by hand, chance that repeats, an issuer of real tokens, a mesh, real servers.
 //!
 //! Nothing here goes around a check: a [`TestIssuer`] signs tokens and has the real verifier make credentials of them, a
 //! [`TestMesh`] issues certificates and has the real listeners verify them. It knows no service, and no crate may have
@@ -10,6 +10,8 @@
 //! issuer.rs   real tokens, credentials and scopes
 //! forge.rs    tokens that must be refused
 //! mesh.rs     root, issuing ca and identities in memory
+//! postgres/   a PostgreSQL server for a test
+//! guarded.rs  processes and folders that do not outlive a test
 //! ```
 //!
 //! ```
@@ -20,12 +22,15 @@
 mod clock;
 mod entropy;
 pub mod forge;
+mod guarded;
 mod issuer;
 mod mesh;
+mod postgres;
 
 pub use self::{
     clock::ManualClock,
     entropy::SeededEntropy,
     issuer::TestIssuer,
     mesh::{TestMesh, loopback, shell},
+    postgres::{PostgresDatabase, PostgresServer},
 };
