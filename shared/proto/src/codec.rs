@@ -103,7 +103,12 @@ impl Inbound for () {
     const IS_REQUEST: bool = false;
 }
 
-fn validate(message: &impl ReflectMessage) -> Result<(), Status> {
+/// Holds a message that did not come through the codec to the rules of its proto file.
+///
+/// # Errors
+///
+/// INVALID_ARGUMENT with the fields that break a rule.
+pub fn validate(message: &impl ReflectMessage) -> Result<(), Status> {
     match VALIDATOR.validate(message) {
         Ok(()) => Ok(()),
         Err(Error::Validation(invalid)) => {

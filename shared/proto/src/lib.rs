@@ -12,7 +12,7 @@ use mcp_tenancy::{
 };
 use prost_reflect::DescriptorPool;
 
-pub use self::codec::{Inbound, ValidatingCodec, preload};
+pub use self::codec::{Inbound, ValidatingCodec, preload, validate};
 pub use self::pb::mcp::{auth, ca, context, policy, summarization};
 
 /// The descriptors of everything in `proto/` and of what it imports, encoded, options included.
