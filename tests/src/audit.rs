@@ -4,9 +4,9 @@ use mcp_audit::{AuditRow, Decision};
 
 use crate::World;
 
-/// Every row, as far as it has reached the disk.
+/// Every row, as far as it has reached the disk: from the copies, since tenants' own logs are sealed.
 pub fn rows(world: &World) -> Vec<AuditRow> {
-    let files = world.layout().state.values().map(|state| state.join("audit.jsonl"));
+    let files = world.layout().state.values().map(|state| state.join("audit.copy.jsonl"));
     files
         .flat_map(|file| {
             std::fs::read_to_string(file).unwrap_or_default().lines().filter_map(row).collect::<Vec<_>>()

@@ -140,7 +140,7 @@ async fn serve(
         observer: Arc::new(Observer {
             log,
             metrics: RpcMetrics::new(POLICIES, "edge"),
-            audit: Arc::clone(mesh.audit()),
+            audit: mesh.audit(),
             clock: Arc::clone(&shell.clock),
         }),
         pages: pages::State { access: mesh.access().clone(), upstreams, stop: shell.stop.clone() },

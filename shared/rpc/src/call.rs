@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use mcp_tenancy::{Caller, Denied, MethodPolicy, PeerIdentity, PlatformScope, TenantScope};
+use mcp_tenancy::{Caller, Denied, Evidence, MethodPolicy, PeerIdentity, PlatformScope, TenantScope};
 use mcp_types::{Redacted, RequestId};
 use tokio::time::Instant;
 use tonic::{Status, metadata::MetadataValue};
@@ -34,6 +34,7 @@ pub struct Call {
     caller: OnceLock<Caller>,
     token: OnceLock<Redacted<Box<str>>>,
     denied: OnceLock<Denied>,
+    evidence: OnceLock<Arc<Evidence>>,
 }
 
 // === impl Call ===
@@ -49,6 +50,7 @@ impl Call {
             caller: OnceLock::new(),
             token: OnceLock::new(),
             denied: OnceLock::new(),
+            evidence: OnceLock::new(),
         }
     }
 
@@ -75,13 +77,14 @@ impl Call {
         self.caller.get().ok_or_else(|| refusal(tonic::Code::Internal, "INTERNAL", "internal error"))
     }
 
-    /// The right to act inside the caller's tenant.
+    /// The right to act inside the caller's tenant; what is written there takes the call's audit row along.
     ///
     /// # Errors
     ///
     /// INTERNAL where the method's policy does not act in the caller's tenant.
     pub fn tenant_scope(&self) -> Result<TenantScope, Status> {
-        self.caller()?.tenant_scope().map_err(|refused| denied(&refused))
+        let scope = self.caller()?.tenant_scope().map_err(|refused| denied(&refused))?;
+        Ok(scope.with_evidence(self.evidence.get().cloned()))
     }
 
     /// The right to act on the platform's own tables.
@@ -145,6 +148,10 @@ impl Call {
 
     pub(crate) fn refused(&self, denied: Denied) {
         let _ = self.denied.set(denied);
+    }
+
+    pub(crate) fn proved_by(&self, evidence: Arc<Evidence>) {
+        let _ = self.evidence.set(evidence);
     }
 
     pub(crate) fn admitted_caller(&self) -> Option<&Caller> {

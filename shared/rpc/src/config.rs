@@ -24,6 +24,11 @@ pub struct MeshConfig {
     pub auth: Option<SocketAddr>,
     /// The audit log, one JSON object a line. Relative to `state_dir`.
     pub audit_file: PathBuf,
+    /// A file that gets every audit row again, tenants' too, for whoever ships logs. Relative to `state_dir`; none by
+    /// default, since it holds in the clear what tenants' logs seal.
+    pub audit_copy: Option<PathBuf>,
+    /// The secret that signs the audit logs' checkpoints, 32 bytes in base64; drawn and kept beside the log by default.
+    pub audit_key: Option<SecretRef>,
     /// Refusals of strangers that get an audit row each, per ten seconds; beyond, they are one row with a count.
     pub audit_stranger_rows_max: u32,
     /// Calls that run at once before further ones are refused. Bounds memory: times the largest request of a method.
@@ -57,6 +62,8 @@ impl Default for MeshConfig {
             join_token: None,
             auth: None,
             audit_file: PathBuf::from("audit.jsonl"),
+            audit_copy: None,
+            audit_key: None,
             audit_stranger_rows_max: 20,
             calls_in_flight_max: 1024,
             quotas: Quotas::default(),

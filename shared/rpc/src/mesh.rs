@@ -2,7 +2,10 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use mcp_audit::{AuditSink, JsonLines};
+use mcp_audit::{
+    AuditSink, JsonLines, Ledger, LogSeat, Signing, TenantLogs,
+    log::{LogFiles, read_signer},
+};
 use mcp_limit::{LimitClock, Limits};
 use mcp_proto::{DESCRIPTORS, POLICIES};
 use mcp_runtime::{Failure, Shell};
@@ -38,7 +41,8 @@ struct Inner {
     config: MeshConfig,
     identity: LiveIdentity,
     access: LiveAccess,
-    audit: Arc<dyn AuditSink>,
+    audit: Arc<Ledger>,
+    seat: LogSeat,
     limits: Arc<Limits>,
     log: AccessLog,
 }
@@ -75,11 +79,7 @@ impl Mesh {
         shell: &Shell,
         sources: LocalSources,
     ) -> Result<Self, Failure> {
-        let audit_file = config.state_dir.join(&config.audit_file);
-        let options =
-            mcp_audit::Options { stranger_rows_max: config.audit_stranger_rows_max, ..Default::default() };
-        let audit = JsonLines::open(&audit_file, options)
-            .map_err(|source| Failure::config_because("cannot keep an audit log", source))?;
+        let (audit, seat) = audit_log(service, config, shell)?;
         let identity = match sources.identity {
             Some(own) => own,
             None => Self::identity_from_ca(service, config, shell).await?,
@@ -100,6 +100,7 @@ impl Mesh {
             identity,
             access,
             audit: Arc::new(audit),
+            seat,
             limits: Arc::new(Limits::new(config.quotas, LimitClock::machine())),
             log: AccessLog::start(service.as_str(), config.log_format),
         };
@@ -241,7 +242,7 @@ impl Mesh {
             admit: AdmitLayer { access: inner.access.clone(), clock: Arc::clone(&shell.clock) },
             quota: QuotaLayer { limits: Arc::clone(&inner.limits) },
             audited: AuditedLayer::new(
-                Arc::clone(&inner.audit),
+                self.audit(),
                 Arc::clone(&shell.clock),
                 inner.service.as_str().into(),
                 name,
@@ -265,8 +266,14 @@ impl Mesh {
     }
 
     /// Where decisions are recorded.
-    pub fn audit(&self) -> &Arc<dyn AuditSink> {
-        &self.inner.audit
+    pub fn audit(&self) -> Arc<dyn AuditSink> {
+        Arc::<Ledger>::clone(&self.inner.audit)
+    }
+
+    /// Keeps tenants' rows in logs of their own from now on, which `logs` opens: a write's row then goes into the
+    /// write's own transaction.
+    pub fn keep_tenant_logs(&self, logs: impl FnOnce(LogSeat) -> Arc<dyn TenantLogs>) {
+        self.inner.audit.attach(logs(self.inner.seat.clone()));
     }
 
     /// The access log.
@@ -279,6 +286,47 @@ impl fmt::Debug for Mesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mesh").field("service", &self.inner.service).finish_non_exhaustive()
     }
+}
+
+/// Opens the service's own audit log, which signs what it keeps.
+fn audit_log(
+    service: &ServiceName,
+    config: &MeshConfig,
+    shell: &Shell,
+) -> Result<(Ledger, LogSeat), Failure> {
+    let cannot = |source| Failure::config_because("cannot keep an audit log", source);
+    let file = config.state_dir.join(&config.audit_file);
+    let signer = match &config.audit_key {
+        Some(reference) => read_signer(reference.resolve()?.expose())
+            .map_err(|source| Failure::config_because(format!("cannot use {reference}"), source))?,
+        None => LogFiles::of(&file)
+            .signer(&*shell.entropy)
+            .map_err(|source| Failure::config_because("cannot keep the audit log's key", source))?,
+    };
+    let seat = LogSeat {
+        signer: Arc::new(signer),
+        trust_domain: config.trust_domain.clone(),
+        service: service.clone(),
+        clock: Arc::clone(&shell.clock),
+        entropy: Arc::clone(&shell.entropy),
+    };
+    let signing = Signing {
+        signer: Arc::clone(&seat.signer),
+        origin: seat.origin(None),
+        entropy: Arc::clone(&shell.entropy),
+    };
+    let options =
+        mcp_audit::Options { stranger_rows_max: config.audit_stranger_rows_max, ..Default::default() };
+    let own = mcp_audit::Options { signing: Some(signing), ..options.clone() };
+    let own = JsonLines::open(&file, own).map_err(cannot)?;
+    let copy = match &config.audit_copy {
+        Some(copy) => {
+            let copy = JsonLines::open(&config.state_dir.join(copy), options).map_err(cannot)?;
+            Some(Box::new(copy) as Box<dyn AuditSink>)
+        }
+        None => None,
+    };
+    Ok((Ledger::new(own, copy), seat))
 }
 
 /// Adds the reflection services, in both versions that clients speak.

@@ -70,6 +70,6 @@ impl Credential {
 
     /// The right to act inside the tenant that the token was signed for.
     pub fn tenant_scope(&self) -> TenantScope {
-        TenantScope { tenant: self.tenant.clone() }
+        TenantScope { tenant: self.tenant.clone(), evidence: None }
     }
 }

@@ -30,6 +30,7 @@
 //! peer.rs        who is at the other end of the connection
 //! gate.rs        policy + peer + credential in, Caller or Denied out
 //! scope.rs       the right to open a tenant's, or the platform's, rows
+//! evidence.rs    the audit row that a write takes along
 //! denied.rs      every reason to refuse, with its code for callers and its words for operators
 //! ```
 
@@ -37,6 +38,7 @@ mod cache;
 mod claims;
 mod credential;
 mod denied;
+mod evidence;
 mod gate;
 mod peer;
 mod policy;
@@ -48,6 +50,7 @@ pub use self::{
     claims::{ACCESS_TOKEN_TYPE, Confirmation, TRANSACTION_TOKEN_TYPE, TokenClaims, TokenKind},
     credential::Credential,
     denied::{Denied, Refusal},
+    evidence::Evidence,
     gate::{Admission, Caller, Gate},
     peer::PeerIdentity,
     policy::{

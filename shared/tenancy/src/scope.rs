@@ -1,8 +1,10 @@
 //! The right to open rows: of one tenant, or of the platform.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use mcp_types::TenantSlug;
+
+use crate::Evidence;
 
 /// Proof that a call may act inside one tenant; the store's door asks for it.
 ///
@@ -10,6 +12,8 @@ use mcp_types::TenantSlug;
 #[derive(Clone)]
 pub struct TenantScope {
     pub(crate) tenant: TenantSlug,
+    /// What a write inside the scope takes along.
+    pub(crate) evidence: Option<Arc<Evidence>>,
 }
 
 /// Proof of acting for the platform itself, on tables that have no tenant.
@@ -24,6 +28,18 @@ impl TenantScope {
     /// The tenant whose rows may be touched.
     pub fn tenant(&self) -> &TenantSlug {
         &self.tenant
+    }
+
+    /// The same right, with the audit row that a write takes along.
+    #[must_use]
+    pub fn with_evidence(mut self, evidence: Option<Arc<Evidence>>) -> Self {
+        self.evidence = evidence;
+        self
+    }
+
+    /// The audit row that a write takes along, where the call has one.
+    pub fn evidence(&self) -> Option<&Arc<Evidence>> {
+        self.evidence.as_ref()
     }
 }
 
@@ -45,7 +61,7 @@ impl PlatformScope {
     ///
     /// This is where tenancy begins, so it cannot follow from a credential; auth alone may use it.
     pub fn enter(&self, tenant: TenantSlug) -> TenantScope {
-        TenantScope { tenant }
+        TenantScope { tenant, evidence: None }
     }
 }
 

@@ -17,6 +17,7 @@ format = "text"
 [mesh]
 trust_domain = "mcp.local"
 audit_stranger_rows_max = 1000000
+audit_copy = "audit.copy.jsonl"
 [mesh.quotas]
 read = 1000000
 write = 1000000

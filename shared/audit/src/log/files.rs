@@ -9,9 +9,9 @@
 //! ```
 
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File},
     io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -73,6 +73,9 @@ impl LogFiles {
             Ok(text) => Zeroizing::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let drawn = Zeroizing::new(BASE64_STANDARD.encode(&*LogSigner::draw_seed(entropy)));
+                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+                }
                 replace(&path, drawn.as_bytes())?;
                 drawn
             }

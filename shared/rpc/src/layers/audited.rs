@@ -1,4 +1,7 @@
-//! Records the decision about each call: a write waits for its row, and does not happen without it.
+//! Records the decision about each call: a write does not happen without its row.
+//!
+//! Where the caller's tenant has a log of its own, the row of a write travels with the scope and is committed by the
+//! write's own transaction. Elsewhere the row is on the disk before the handler runs.
 
 use std::{
     future::Future,
@@ -13,7 +16,7 @@ use base64::{
 };
 use http::Request;
 use mcp_audit::{AuditLost, AuditRow, AuditSink, Decision, Word};
-use mcp_tenancy::AuditClass;
+use mcp_tenancy::{AuditClass, Evidence, TenantScope};
 use mcp_types::Clock;
 use pin_project_lite::pin_project;
 use tonic::{Code, body::Body};
@@ -75,11 +78,24 @@ pin_project! {
     pub(crate) enum Auditing<S, B, F> where S: Service<Request<B>, Future = F> {
         /// Waits for the row, then goes on.
         Row { recorded: Recorded, inner: S, request: Option<Request<B>> },
+        /// Goes on with its row, which the write takes along; then sees to it that it was taken.
+        Proved { #[pin] inner: F, proof: Option<Proof> },
+        /// Keeps the row that no write took, and holds the answer back until then.
+        Kept { recorded: Recorded, answer: Option<Answer> },
         /// Goes on, then looks at how it ended.
         Call { #[pin] inner: F, watch: Option<(Arc<Shared>, Arc<Call>)> },
         /// Is refused, since its row could not be kept.
         Lost,
     }
+}
+
+/// The row of a write, and where it is looked for afterwards.
+#[derive(Debug)]
+pub(crate) struct Proof {
+    shared: Arc<Shared>,
+    scope: TenantScope,
+    evidence: Arc<Evidence>,
+    row: AuditRow,
 }
 
 // === impl AuditedLayer ===
@@ -154,11 +170,68 @@ impl Shared {
 
     /// Records a row that nobody waits for; where the log is full, that is counted and told, and calls go on.
     fn keep(&self, row: AuditRow) {
-        if let Err(lost) = self.sink.record(row) {
+        self.tell(self.sink.record(row));
+    }
+
+    /// As [`Shared::keep`], in the log of the scope's tenant.
+    fn keep_within(&self, scope: &TenantScope, row: AuditRow) {
+        self.tell(self.sink.record_within(scope, row));
+    }
+
+    fn tell(&self, kept: Result<(), AuditLost>) {
+        if let Err(lost) = kept {
             metrics::counter!("mcp_audit_rows_lost_total").increment(1);
             tracing::error!(service = %self.service, %lost, "an audit row was lost");
         }
     }
+}
+
+// === impl Proof ===
+
+impl Proof {
+    /// Lets the call's scope carry `row`, where the tenant's own log takes it.
+    fn of(shared: &Arc<Shared>, call: &Call, row: &AuditRow) -> Option<Self> {
+        let scope = scope_of(call)?;
+        let evidence = shared.sink.evidence(row)?;
+        call.proved_by(Arc::clone(&evidence));
+        Some(Self { shared: Arc::clone(shared), scope, evidence, row: row.clone() })
+    }
+
+    /// Looks for the row when the call has ended with `answer`: what is still to be done, or the answer.
+    fn settle(self, answer: Answer) -> Result<Answer, Settling> {
+        let Self { shared, scope, evidence, row } = self;
+        let code = answer.as_ref().map_or(None, |response| code_in(response.headers()));
+        let failed = code.filter(|code| *code != Code::Ok);
+        match failed {
+            _ if evidence.is_taken() => {
+                shared.sink.kept(row);
+                Ok(answer)
+            }
+            Some(_) if evidence.is_refused() => Err(Settling::Lost),
+            Some(code) => {
+                // Nothing was written; that it was let in and came to nothing is told like a read.
+                shared.keep_within(&scope, AuditRow { code: Some(code_name(code).into()), ..row });
+                Ok(answer)
+            }
+            None => {
+                // A repeat, or a write beside the tenant's rows: no transaction took the row, so it is kept by itself.
+                let sink = Arc::clone(&shared.sink);
+                let recorded = Box::pin(async move { sink.keep(&scope, &evidence, row).await });
+                Err(Settling::Keep(recorded, answer))
+            }
+        }
+    }
+}
+
+/// What is still to be done about a call that has ended.
+enum Settling {
+    Keep(Recorded, Answer),
+    Lost,
+}
+
+/// The right to act inside the caller's tenant, where the method acts there.
+fn scope_of(call: &Call) -> Option<TenantScope> {
+    call.admitted_caller()?.tenant_scope().ok()
 }
 
 // === impl Audited ===
@@ -184,8 +257,14 @@ where
         let row = self.layer.shared.row(&call, Decision::Allow);
         match call.policy().map(|policy| policy.audit) {
             Some(AuditClass::Refusals) => {}
-            Some(AuditClass::Read) => self.layer.shared.keep(row),
+            Some(AuditClass::Read) => match scope_of(&call) {
+                Some(scope) => self.layer.shared.keep_within(&scope, row),
+                None => self.layer.shared.keep(row),
+            },
             Some(AuditClass::Write | AuditClass::Admin | AuditClass::Authentication) | None => {
+                if let Some(proof) = Proof::of(&self.layer.shared, &call, &row) {
+                    return Auditing::Proved { inner: self.inner.call(request), proof: Some(proof) };
+                }
                 let sink = Arc::clone(&self.layer.shared.sink);
                 let recorded = Box::pin(async move { sink.record_durably(row).await });
                 return Auditing::Row { recorded, inner: self.inner.clone(), request: Some(request) };
@@ -210,6 +289,23 @@ where
                     let kept = ready!(recorded.as_mut().poll(cx));
                     match (kept, request.take()) {
                         (Ok(()), Some(request)) => Self::Call { inner: inner.call(request), watch: None },
+                        (Err(_), _) | (_, None) => Self::Lost,
+                    }
+                }
+                AuditingProjection::Proved { inner, proof } => {
+                    let answered = ready!(inner.poll(cx));
+                    let Some(proof) = proof.take() else { return Poll::Ready(answered) };
+                    match proof.settle(answered) {
+                        Ok(answer) => return Poll::Ready(answer),
+                        Err(Settling::Keep(recorded, answer)) => {
+                            Self::Kept { recorded, answer: Some(answer) }
+                        }
+                        Err(Settling::Lost) => Self::Lost,
+                    }
+                }
+                AuditingProjection::Kept { recorded, answer } => {
+                    match (ready!(recorded.as_mut().poll(cx)), answer.take()) {
+                        (Ok(()), Some(answer)) => return Poll::Ready(answer),
                         (Err(_), _) | (_, None) => Self::Lost,
                     }
                 }

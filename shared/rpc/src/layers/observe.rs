@@ -10,6 +10,7 @@ use std::{
 
 use http::{HeaderMap, Request};
 use http_body::{Frame, SizeHint};
+use mcp_runtime::for_request;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tonic::{Code, body::Body};
@@ -122,7 +123,12 @@ impl<F: Future<Output = Answer>> Future for Observed<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let this = self.project();
-        let answered = ready!(this.inner.poll(cx));
+        // What the handler calls (a vault, a database) writes the request's ID into its own log.
+        let polled = match this.watch.as_ref() {
+            Some(watch) => for_request(watch.call.request_id(), || this.inner.poll(cx)),
+            None => this.inner.poll(cx),
+        };
+        let answered = ready!(polled);
         let watch = this.watch.take();
         Poll::Ready(answered.map(|response| {
             let Some(mut watch) = watch else { return response };
