@@ -2,6 +2,7 @@
 
 use std::{error::Error, io, path::PathBuf};
 
+use mcp_secrets::{SealError, SecretsError};
 use sqlx::postgres::PgDatabaseError;
 
 /// Why the store could not answer.
@@ -75,6 +76,62 @@ pub enum StoreError {
         /// Whose file it should be.
         owner: String,
     },
+    /// The tables are older than this program needs. Let their owner migrate them, then start it again.
+    #[error(
+        "{place} is at migration {has}, and this program needs {needs}; let the owner of the database migrate it"
+    )]
+    Behind {
+        /// The schema.
+        place: String,
+        /// Its newest migration.
+        has: u32,
+        /// The newest that the program knows.
+        needs: u32,
+    },
+    /// The database, or the role that the service has there, would not keep tenants apart.
+    #[error("{what}")]
+    Unfit {
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// The keeper of the tenants' wrapping keys did not serve.
+    #[error("cannot {doing}")]
+    Keys {
+        /// What was being done, as a verb phrase.
+        doing: &'static str,
+        /// What the keeper said.
+        #[source]
+        source: SecretsError,
+    },
+    /// The database was opened without a keeper of keys, or its tenant has none: nothing can be sealed or opened.
+    #[error("there is no key to seal or open {table}.{column} with")]
+    NoKey {
+        /// The column's table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// The value is sealed under a key that has only just been made; the call may be tried again.
+    #[error("{table}.{column} is sealed under key {version}, which is not known here yet")]
+    NewKey {
+        /// The column's table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The key.
+        version: u32,
+    },
+    /// The value was changed, or was sealed for another tenant, row or column.
+    #[error("what {table}.{column} holds was not sealed for its place")]
+    Unopenable {
+        /// The column's table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// What the key said.
+        #[source]
+        source: SealError,
+    },
     /// The service declared no tables without a tenant.
     #[error("the service has no tables without a tenant")]
     NoPlatform,
@@ -101,7 +158,15 @@ impl StoreError {
 
     /// Whether the same call may succeed a moment later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Busy { .. } | Self::Crowded | Self::Full { .. })
+        match self {
+            Self::Unreachable(_)
+            | Self::Busy { .. }
+            | Self::Crowded
+            | Self::Full { .. }
+            | Self::NewKey { .. } => true,
+            Self::Keys { source, .. } => !matches!(source, SecretsError::KeyDestroyed { .. }),
+            _ => false,
+        }
     }
 }
 

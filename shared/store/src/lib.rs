@@ -94,11 +94,15 @@
 //! keys/          data keys of a tenant: sealing, rotation, the end of a tenant
 //! sqlite/        a file a tenant, of which a bounded number is open
 //! postgres/      connections, the signed tenant, migrations by the owner
+//! index/         search over what is sealed
 //! error.rs       why the store could not answer
 //! ```
 
+mod config;
 mod db;
 mod error;
+pub mod index;
+mod keys;
 mod legacy;
 mod migration;
 mod options;
@@ -111,10 +115,13 @@ mod tests;
 mod tx;
 
 pub use self::{
-    db::Db,
+    config::{Config, EngineName, Login, Plaintext, PostgresConfig, Server},
+    db::{Db, Place as DbPlace},
     error::StoreError,
+    keys::{Forgotten, ForgottenKey, Keys, Progress, Resealed, Sealer},
     migration::Migration,
     options::Options,
+    postgres::migrate_postgres,
     schema::{Column, Kind, RowPart, SealedColumn, Table, row_id},
     sql::{FromColumn, FromRow, Place, Row, Sql, Value, sql, sql_for},
     tx::{Engine, PlatformTx, TenantTx, Tx},

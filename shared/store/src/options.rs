@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Migration, Table};
+use crate::{Keys, Migration, Table};
 
 /// What a service tells its database.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Options {
     pub platform: &'static [Migration],
     /// The tables of each tenant as they are now, with what is sealed in them.
     pub tables: &'static [Table],
+    /// Where the keys come from that tenants' columns are sealed with; without, nothing can be sealed.
+    pub keys: Option<Keys>,
     /// Tenants' files that are open at once. Each takes a writer's thread and, while it is read, readers'
     /// threads, with three handles a thread.
     pub files_open_max: usize,
@@ -30,6 +32,7 @@ impl Default for Options {
             tenant: &[],
             platform: &[],
             tables: &[],
+            keys: None,
             files_open_max: 256,
             readers_per_file_max: 2,
             wait_max: Duration::from_secs(5),

@@ -5,9 +5,10 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
+use mcp_secrets::DataKey;
 use sqlx::{PgConnection, Sqlite, SqliteConnection, Transaction};
 
-use crate::{StoreError, postgres::Session, sqlite::Lease};
+use crate::{SealedColumn, Sealer, StoreError, postgres::Session, sqlite::Lease};
 
 /// Which engine a transaction is of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +32,8 @@ enum Begun {
 /// What a statement is sent through.
 pub(crate) enum Connection<'t> {
     Sqlite(&'t mut SqliteConnection),
-    Postgres(&'t mut PgConnection),
+    /// With the mark that says whether the server may have given the transaction up.
+    Postgres(&'t mut PgConnection, &'t mut bool),
 }
 
 /// A transaction that sees one tenant's rows.
@@ -40,6 +42,7 @@ pub(crate) enum Connection<'t> {
 pub struct TenantTx {
     // Declared before the lease: ended before the file may be closed.
     tx: Tx,
+    sealer: Sealer,
     _lease: Option<Lease>,
 }
 
@@ -87,7 +90,9 @@ impl Tx {
     pub(crate) fn connection(&mut self) -> Result<Connection<'_>, StoreError> {
         match &mut self.begun {
             Begun::Sqlite(tx) => Ok(Connection::Sqlite(tx)),
-            Begun::Postgres(session) => session.connection().map(Connection::Postgres),
+            Begun::Postgres(session) => session
+                .marked()
+                .map(|(connection, is_doubtful)| Connection::Postgres(connection, is_doubtful)),
         }
     }
 
@@ -122,8 +127,36 @@ impl fmt::Debug for Tx {
 // === impl TenantTx ===
 
 impl TenantTx {
-    pub(crate) fn new(tx: Tx, lease: Option<Lease>) -> Self {
-        Self { tx, _lease: lease }
+    pub(crate) fn new(tx: Tx, sealer: Sealer, lease: Option<Lease>) -> Self {
+        Self { tx, sealer, _lease: lease }
+    }
+
+    /// Seals `plain` for `column` of the row that [`crate::row_id`] names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sealer::seal`].
+    pub fn seal(&self, column: &SealedColumn, row: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.sealer.seal(column, row, plain)
+    }
+
+    /// Opens what was sealed for `column` of the row that [`crate::row_id`] names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sealer::open`].
+    pub fn open(&self, column: &SealedColumn, row: &[u8], sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.sealer.open(column, row, sealed)
+    }
+
+    /// The key of the tenant's blind index; none while the tenant has never written, and there is nothing to find.
+    pub fn index_key(&self) -> Option<DataKey> {
+        self.sealer.index_key()
+    }
+
+    /// What seals and opens, apart from the transaction: to open rows while others are still being fetched.
+    pub fn sealer(&self) -> Sealer {
+        self.sealer.clone()
     }
 
     /// Makes the transaction's writes last: when this answers, they are on the disk.

@@ -1,4 +1,17 @@
 //! Tables as their service declares them: every column is sealed, or clear for a stated reason.
+//!
+//! ```text
+//! statements.rs  statements about declared tables, for sealing them anew
+//! check.rs       holds a declaration against the tables that are there
+//! ```
+
+mod check;
+mod statements;
+
+pub(crate) use self::{
+    check::differences,
+    statements::{Batch, Statements},
+};
 
 /// A table of tenants' rows.
 #[derive(Clone, Copy, Debug)]

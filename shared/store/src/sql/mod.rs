@@ -8,7 +8,10 @@
 mod row;
 mod value;
 
+use std::sync::Arc;
+
 use futures_util::{StreamExt as _, stream::BoxStream};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 pub use self::{
     row::{FromColumn, FromRow, Place, Row},
@@ -25,10 +28,17 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "a statement does nothing until it is run"]
 pub struct Sql {
-    sqlite: &'static str,
-    postgres: &'static str,
+    sqlite: Text,
+    postgres: Text,
     doing: &'static str,
     values: Vec<Value>,
+}
+
+/// A statement's text: part of the program, or put together by `schema/statements.rs` from names that are.
+#[derive(Clone, Debug)]
+enum Text {
+    Fixed(&'static str),
+    Built(Arc<str>),
 }
 
 /// A statement that both engines understand; `$1`, `$2` ... stand for its values, in their order.
@@ -38,12 +48,34 @@ pub const fn sql(text: &'static str) -> Sql {
 
 /// A statement that has to be said differently to each engine. Both take the same values.
 pub const fn sql_for(sqlite: &'static str, postgres: &'static str) -> Sql {
-    Sql { sqlite, postgres, doing: "run a statement", values: Vec::new() }
+    Sql {
+        sqlite: Text::Fixed(sqlite),
+        postgres: Text::Fixed(postgres),
+        doing: "run a statement",
+        values: Vec::new(),
+    }
+}
+
+// === impl Text ===
+
+impl SqlSafeStr for Text {
+    fn into_sql_str(self) -> SqlStr {
+        match self {
+            Self::Fixed(text) => text.into_sql_str(),
+            Self::Built(text) => AssertSqlSafe(text).into_sql_str(),
+        }
+    }
 }
 
 // === impl Sql ===
 
 impl Sql {
+    /// For declared tables alone; see `schema/statements.rs`.
+    pub(crate) fn built(text: &Arc<str>) -> Self {
+        let text = Text::Built(Arc::clone(text));
+        Self { sqlite: text.clone(), postgres: text, doing: "run a statement", values: Vec::new() }
+    }
+
     /// Says what the statement is for, as a verb phrase: errors name it.
     pub const fn doing(mut self, doing: &'static str) -> Self {
         self.doing = doing;
@@ -68,10 +100,12 @@ impl Sql {
                 let query = values.into_iter().fold(sqlx::query(sqlite), |it, value| value.bind_sqlite(it));
                 query.execute(connection).await.map(|it| it.rows_affected())
             }
-            Connection::Postgres(connection) => {
+            Connection::Postgres(connection, is_doubtful) => {
                 let query =
                     values.into_iter().fold(sqlx::query(postgres), |it, value| value.bind_postgres(it));
-                query.execute(connection).await.map(|it| it.rows_affected())
+                let done = query.execute(connection).await.map(|it| it.rows_affected());
+                *is_doubtful = done.is_err();
+                done
             }
         }
         .map_err(StoreError::doing(doing))
@@ -101,10 +135,11 @@ impl Sql {
                 let row = query.fetch_optional(connection).await;
                 row.and_then(|row| row.map(|it| T::from_row(Row::Sqlite(&it))).transpose())
             }
-            Connection::Postgres(connection) => {
+            Connection::Postgres(connection, is_doubtful) => {
                 let query =
                     values.into_iter().fold(sqlx::query(postgres), |it, value| value.bind_postgres(it));
                 let row = query.fetch_optional(connection).await;
+                *is_doubtful = row.is_err();
                 row.and_then(|row| row.map(|it| T::from_row(Row::Postgres(&it))).transpose())
             }
         }
@@ -126,6 +161,8 @@ impl Sql {
     }
 
     /// Runs the statement; gives its rows as they come. Whoever has enough may drop the stream.
+    ///
+    /// [`crate::Sealer`] opens what is sealed in them meanwhile; the transaction itself is taken.
     pub fn fetch<T: FromRow>(self, tx: &mut Tx) -> BoxStream<'_, Result<T, StoreError>> {
         let Self { sqlite, postgres, doing, values } = self;
         let connection = match tx.connection() {
@@ -141,7 +178,7 @@ impl Sql {
                 })
                 .boxed()
             }
-            Connection::Postgres(connection) => {
+            Connection::Postgres(connection, _is_doubtful) => {
                 let query =
                     values.into_iter().fold(sqlx::query(postgres), |it, value| value.bind_postgres(it));
                 let rows = query.fetch(connection);

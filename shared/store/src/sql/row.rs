@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use super::Value;
 use sqlx::{
     ColumnIndex, Decode, Row as _, Type, TypeInfo as _, ValueRef as _, postgres::PgRow, sqlite::SqliteRow,
 };
@@ -47,6 +48,18 @@ impl<'r> Row<'r> {
         match self {
             Self::Sqlite(row) => row.try_get(at),
             Self::Postgres(row) => row.try_get(at),
+        }
+    }
+
+    fn any(self, at: usize) -> Result<Value, sqlx::Error> {
+        let kind = match self {
+            Self::Sqlite(row) => row.try_get_raw(at)?.type_info().name().to_owned(),
+            Self::Postgres(row) => row.try_get_raw(at)?.type_info().name().to_owned(),
+        };
+        match kind.as_str() {
+            "BLOB" | "BYTEA" => self.column(at).map(Value::Bytes),
+            "TEXT" => self.column(at).map(Value::Text),
+            _ => self.integer(at).map(Value::Integer),
         }
     }
 
@@ -141,6 +154,17 @@ impl<T: FromColumn> Place for Option<T> {
 }
 
 // === impl FromRow ===
+
+/// All columns, of whatever type they are.
+impl FromRow for Vec<Value> {
+    fn from_row(row: Row<'_>) -> Result<Self, sqlx::Error> {
+        let columns = match row {
+            Row::Sqlite(row) => row.len(),
+            Row::Postgres(row) => row.len(),
+        };
+        (0..columns).map(|at| row.any(at)).collect()
+    }
+}
 
 macro_rules! tuples {
     ($(($($type:ident $at:tt),*);)*) => {

@@ -86,6 +86,12 @@ impl Files {
         self.platform_file()?.read().await
     }
 
+    /// Takes the file of `tenant` from the disk; answers how many files that were.
+    pub(crate) async fn remove(&self, tenant: &TenantSlug) -> Result<u64, StoreError> {
+        let path = self.path(tenant);
+        self.open.remove(tenant, self.options.wait_max, || folder::remove_database(&path)).await
+    }
+
     /// How many tenants' files are open.
     pub(crate) fn len(&self) -> usize {
         self.open.len()

@@ -6,7 +6,7 @@ CREATE TABLE search_lane (
     lane BIGINT NOT NULL,
     documents BIGINT NOT NULL,
     length BIGINT NOT NULL,
-    -- How many numbers were given to documents here: never one twice.
+    -- The last number given to a document here: each once, the newer the higher.
     given BIGINT NOT NULL,
     languages BIGINT NOT NULL,
     -- Under which key.

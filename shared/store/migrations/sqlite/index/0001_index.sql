@@ -5,7 +5,7 @@ CREATE TABLE search_lane (
     lane INTEGER PRIMARY KEY,
     documents INTEGER NOT NULL,
     length INTEGER NOT NULL,
-    -- How many numbers were given to documents here: never one twice.
+    -- The last number given to a document here: each once, the newer the higher.
     given INTEGER NOT NULL,
     languages INTEGER NOT NULL,
     -- Under which key.
