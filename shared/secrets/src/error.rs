@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use mcp_runtime::Profile;
 use mcp_types::TenantSlug;
 
 use crate::{SECRET_BYTES_MAX, SealError, SecretPath};
@@ -40,9 +41,102 @@ pub enum SecretsError {
         /// The key's file.
         file: PathBuf,
     },
-    /// The secret was sealed under a master key other than the one at hand.
-    #[error("secret `{path}` is sealed under another master key")]
+    /// The store was sealed under a master key other than the one at hand, or the passphrase is another.
+    #[error("the secrets in {} are sealed under another master key, or the passphrase is wrong", .folder.display())]
     WrongMasterKey {
+        /// The store's folder.
+        folder: PathBuf,
+    },
+    /// The master key to change to is the one that the store has.
+    #[error("the secrets are sealed under the key {} already", .file.display())]
+    SameMasterKey {
+        /// The key's file.
+        file: PathBuf,
+    },
+    /// The passphrase is too short to make a store with.
+    #[error("the passphrase of {} is shorter than {bytes_min} bytes; six words drawn by dice are a good one", .header.display())]
+    PassphraseShort {
+        /// The passphrase's header.
+        header: PathBuf,
+        /// The least number of bytes.
+        bytes_min: usize,
+    },
+    /// A sealed store is for one machine and no operators; production keeps its secrets in a vault.
+    #[error(
+        "the sealed store in {} is not for the profile `{profile}`: set `keeper = \"vault\"` and a `[vault]` section, \
+         see deploy/vault/README.md",
+        .folder.display()
+    )]
+    NotForProfile {
+        /// The store's folder.
+        folder: PathBuf,
+        /// The profile.
+        profile: Profile,
+    },
+    /// The store is older than what was acknowledged: somebody put an older folder or index in its place.
+    #[error(
+        "the secrets in {} are older than what was last acknowledged (state {found}, marked {marked}): put the newer \
+         ones back, or, if they are lost, accept what is there with `mcp secrets accept`",
+        .folder.display()
+    )]
+    RolledBack {
+        /// The store's folder.
+        folder: PathBuf,
+        /// How many changes what is there has seen.
+        found: u64,
+        /// How many changes were acknowledged.
+        marked: u64,
+    },
+    /// There is an index, but no mark that tells whether it is the newest.
+    #[error(
+        "the mark {} is missing or not this key's, so nothing tells whether the secrets are the newest: put it back, \
+         or accept what is there with `mcp secrets accept`",
+        .file.display()
+    )]
+    MarkMissing {
+        /// Where the mark was looked for.
+        file: PathBuf,
+    },
+    /// There is a mark, but the index that it speaks of is gone.
+    #[error(
+        "the index of the secrets in {} is missing: put the folder back from its copy, or accept what is there with \
+         `mcp secrets accept`",
+        .folder.display()
+    )]
+    IndexMissing {
+        /// The store's folder.
+        folder: PathBuf,
+    },
+    /// The index does not hold.
+    #[error(
+        "the index {} is damaged: put it back from its copy, or accept what the files hold with `mcp secrets accept`",
+        .file.display()
+    )]
+    IndexDamaged {
+        /// The index.
+        file: PathBuf,
+    },
+    /// The index or the mark could not be written; nothing was acknowledged.
+    #[error("cannot vouch for {}", .file.display())]
+    IndexUnsealable {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A write failed in a way that leaves open where the index ends. Only a new start can tell.
+    #[error("the secrets in {} take no more writes until the process starts again", .folder.display())]
+    Broken {
+        /// The store's folder.
+        folder: PathBuf,
+    },
+    /// The store holds as much as it can.
+    #[error("the secrets in {} are as many as a sealed store holds", .folder.display())]
+    Full {
+        /// The store's folder.
+        folder: PathBuf,
+    },
+    /// The index knows the secret, and its file is gone.
+    #[error("the file of secret `{path}` is missing")]
+    FileMissing {
         /// Which secret.
         path: SecretPath,
     },
@@ -104,7 +198,54 @@ pub enum SecretsError {
         #[source]
         source: SealError,
     },
+    /// The vault could not serve; the source says why.
+    #[error("cannot {doing}")]
+    Vault {
+        /// What was being done, as a verb phrase.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: crate::vault::Fault,
+    },
+    /// No signing key could be made.
+    #[error("cannot make a signing key")]
+    KeyNotMade,
+    /// What is kept is no P-256 signing key.
+    #[error("what is kept as a signing key is none")]
+    KeyUnusable,
+    /// The key does not sign.
+    #[error("the signing key does not sign")]
+    NotSigned,
+    /// The file is no escrowed key that the identity opens, or the identity's file holds none.
+    #[error("{} is no escrowed wrapping key of its tenant, or the identity does not open it", .file.display())]
+    NotEscrowed {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The escrow has another wrapping key for the tenant than the one in use. Nothing was overwritten.
+    #[error("tenant `{tenant}` has another wrapping key than its copy in escrow: move one of the two away")]
+    Conflicting {
+        /// Whose key.
+        tenant: TenantSlug,
+    },
+    /// The configuration of the secrets does not hold.
+    #[error("`{key}` {what}")]
+    Config {
+        /// The key, below the service's `secrets` section.
+        key: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The runtime is shutting down.
     #[error("the work was cut off")]
     CutOff,
+}
+
+// === impl SecretsError ===
+
+impl SecretsError {
+    /// Whether asking again later may help without anybody's doing here.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Vault { source, .. } if source.is_passing())
+    }
 }

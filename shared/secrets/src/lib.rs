@@ -7,8 +7,12 @@
 //! wrapping.rs  the trait that every keeper of the tenants' wrapping keys offers
 //! data_key.rs  a key that seals values, wrapped by such a keeper
 //! hkdf.rs      bytes derived from a key
+//! config.rs    which keeper a service has, as the operator writes it
+//! open.rs      the one door through which a service comes to its secrets
 //! error.rs     why a keeper could not serve
 //! sealed/      a file a secret, sealed under a master key; for one machine
+//! signing/     keys that sign tokens, by schedule
+//! vault/       secrets and keys in OpenBao or HashiCorp Vault; for production
 //! suite/       what every keeper must do, as tests that each runs
 //! ```
 //!
@@ -25,22 +29,28 @@
 //! # }
 //! ```
 
+mod config;
 mod data_key;
 mod error;
 mod hkdf;
+mod open;
 mod path;
 mod sealed;
 mod secret;
 mod secrets;
+pub mod signing;
 #[cfg(test)]
 mod suite;
+pub mod vault;
 mod wrapping;
 
 pub use self::{
+    config::{Config, Keeper, Sealed},
     data_key::{DATA_KEY_BYTES, DataKey, SEALED_OVERHEAD_BYTES, SealError},
     error::SecretsError,
+    open::{Keepers, open},
     path::{BadPath, SecretPath},
-    sealed::{SealedStore, SealedWrapping},
+    sealed::{Escrow, EscrowIdentity, Escrowed, Master, SealedStore, SealedWrapping},
     secret::Secret,
     secrets::{Secrets, SecretsFuture},
     wrapping::Wrapping,

@@ -73,7 +73,7 @@ pub(super) fn open(master: &MasterKey, path: &SecretPath, sealed: &[u8]) -> Resu
         return Err(malformed());
     }
     if key_id != master.id() {
-        return Err(SecretsError::WrongMasterKey { path: path.clone() });
+        return Err(tampered());
     }
     let (salt, rest) = rest.split_first_chunk::<SALT_BYTES>().ok_or_else(malformed)?;
     let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(malformed)?;

@@ -3,34 +3,61 @@
 //! Under the store's folder, which only its owner may enter:
 //!
 //! ```text
-//! .lock                 held by the one process that may write
-//! sealed/<path>.sealed  the secrets
-//! tmp/                  files being written; what a killed process left here is swept at the next start
+//! .lock                           held by the one process that may write
+//! index                           which secrets there are, in which version; each record vouches for all before it
+//! sealed/<path>.<version>.sealed  the secrets
+//! tmp/                            files being written; what a killed process left here is swept at the next start
 //! ```
 //!
-//! The master key is a file of its own, wherever the caller says, so that it can lie on another volume
-//! and in another backup. What the store does not hold against: whoever reads the master key reads the
-//! secrets, and whoever may write in the folder can put an *older* file of the same secret back.
+//! The [master key](Master) and the mark are files of their own, wherever the caller says, so that they can lie on
+//! another volume and in another copy. The mark says how far the store has come.
+//!
+//! # How a secret is written
+//!
+//! 1. Its file, under a name that nothing knows yet, is written and synced, and the folder.
+//! 2. A record is appended to the index and synced. From here on the change is true.
+//! 3. The mark is set to the index's counter and tag, and synced. Only now is the change acknowledged.
+//! 4. The file of the version before is overwritten and removed.
+//!
+//! A process killed before 2 leaves a file that nobody knows: swept at the next start. Killed in 2, a record that does
+//! not hold, or, killed before 3, one that is ahead of the mark: the first is cut off, the second stays, and the mark
+//! follows; nobody was told of either. So no kill locks the owner out. An index that grew long is begun anew in one
+//! rename, as a change of its own.
+//!
+//! # What is found
+//!
+//! A changed, exchanged or older file of a secret: the index knows its digest. A changed index, or one of another
+//! store: its tags. An older index, or the whole folder of an earlier day, or none: the mark is ahead of it. A missing
+//! mark, where there is an index. Whoever may write beside the master key too can put store *and* mark of an earlier
+//! day back, and is not found; whoever reads the master key reads the secrets.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, path::Path, sync::Arc};
 
+use mcp_runtime::Profile;
 use mcp_types::Entropy;
 
-use self::{disk::WriteLock, master::MasterKey};
-use crate::{SECRET_BYTES_MAX, Secret, SecretPath, Secrets, SecretsError, SecretsFuture};
+pub(crate) use self::master::read_passphrase;
+use self::store::{Inner, Places};
+pub use self::{
+    escrow::{Escrow, EscrowIdentity, Escrowed},
+    master::Master,
+    wrapping::SealedWrapping,
+};
+use crate::{Secret, SecretPath, Secrets, SecretsError, SecretsFuture};
 
+mod change;
 mod disk;
 mod envelope;
+mod escrow;
+mod fuse;
+mod index;
+mod mark;
 mod master;
+mod opening;
+mod store;
 #[cfg(test)]
 mod tests;
 mod wrapping;
-
-pub use self::wrapping::SealedWrapping;
 
 /// Secrets in sealed files on the local disk.
 ///
@@ -41,57 +68,97 @@ pub struct SealedStore {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    folder: PathBuf,
-    master: MasterKey,
-    entropy: Arc<dyn Entropy>,
-    /// `None` where the store was opened for reading. The mutex makes read-then-write one step within
-    /// this process; the lock on the file keeps other processes out.
-    writing: Option<Mutex<WriteLock>>,
-}
-
 // === impl SealedStore ===
 
 impl SealedStore {
-    /// Opens the store in `folder` for reading and writing, making the folder and the key if there are none.
+    /// As [`open_as`](Self::open_as), of a key file and for development.
     ///
-    /// Touches the disk: call it at start, not in a request.
+    /// # Errors
+    ///
+    /// As [`open_as`](Self::open_as).
     pub fn open(folder: &Path, master_key: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, SecretsError> {
-        disk::create_folders(folder)?;
-        disk::refuse_foreign_writers(folder)?;
-        let lock = WriteLock::take(folder)?;
-        // Below the lock: a running writer's files must not be swept.
-        disk::sweep(&folder.join(disk::TMP))?;
-        disk::create_folders(&folder.join(disk::SEALED))?;
-
-        let master = match MasterKey::load(master_key)? {
-            Some(key) => key,
-            None if disk::holds_secrets(&folder.join(disk::SEALED))? => {
-                return Err(SecretsError::MasterKeyMissing { file: master_key.to_owned() });
-            }
-            None => MasterKey::create(master_key, &*entropy)?,
-        };
-        Ok(Self::over(folder, master, entropy, Some(Mutex::new(lock))))
+        Self::open_as(folder, &Master::file(master_key), Profile::Development, entropy)
     }
 
-    /// Opens the store in `folder` for reading, while another process may be writing to it.
+    /// As [`open_read_only_as`](Self::open_read_only_as), of a key file and for development.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_as`](Self::open_as).
     pub fn open_read_only(
         folder: &Path,
         master_key: &Path,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, SecretsError> {
-        let master = MasterKey::load(master_key)?
-            .ok_or_else(|| SecretsError::MasterKeyMissing { file: master_key.to_owned() })?;
-        Ok(Self::over(folder, master, entropy, None))
+        Self::open_read_only_as(folder, &Master::file(master_key), Profile::Development, entropy)
     }
 
-    fn over(
+    /// Opens the store in `folder` for reading and writing, making the folder and the key if there are none.
+    ///
+    /// Touches the disk: call it at start, not in a request.
+    ///
+    /// # Errors
+    ///
+    /// [`NotForProfile`](SecretsError::NotForProfile) outside development; where another process has the store open,
+    /// the key is another or exposed, or the store is damaged, incomplete or older than it was.
+    pub fn open_as(
         folder: &Path,
-        master: MasterKey,
+        master: &Master,
+        profile: Profile,
         entropy: Arc<dyn Entropy>,
-        writing: Option<Mutex<WriteLock>>,
-    ) -> Self {
-        Self { inner: Arc::new(Inner { folder: folder.to_owned(), master, entropy, writing }) }
+    ) -> Result<Self, SecretsError> {
+        let places = places(folder, master, profile)?;
+        opening::open(places, master, entropy).map(|inner| Self { inner: Arc::new(inner) })
+    }
+
+    /// Opens the store in `folder` for reading, while another process may be writing to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_as`](Self::open_as); and where there is no store yet.
+    pub fn open_read_only_as(
+        folder: &Path,
+        master: &Master,
+        profile: Profile,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, SecretsError> {
+        let places = places(folder, master, profile)?;
+        opening::open_read_only(places, master, entropy).map(|inner| Self { inner: Arc::new(inner) })
+    }
+
+    /// Seals all of the store in `folder`, which no process has open, anew under the master key `new`, making that
+    /// where it is missing. Returns how many secrets there are.
+    ///
+    /// The old key's file stays where it is: it opens copies of the store of before, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_as`](Self::open_as). Where it fails or is killed, the store is the old key's or the new one's, whole.
+    pub fn change_master(
+        folder: &Path,
+        old: &Master,
+        new: &Master,
+        profile: Profile,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Result<usize, SecretsError> {
+        change::change_master(&places(folder, old, profile)?, old, new, entropy)
+    }
+
+    /// Takes the store in `folder`, which no process has open, for the newest there is, and says how many secrets it
+    /// holds: the way back where a mark was lost, or an older copy is all that is left.
+    ///
+    /// Secrets that were deleted or changed since that copy are what they were then.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_as`](Self::open_as), but for a store that is older than it was.
+    pub fn accept(
+        folder: &Path,
+        master: &Master,
+        profile: Profile,
+        entropy: &dyn Entropy,
+    ) -> Result<usize, SecretsError> {
+        opening::accept(&places(folder, master, profile)?, master, entropy)
     }
 
     fn on_disk<'a, T: Send + 'static>(
@@ -113,67 +180,37 @@ impl Secrets for SealedStore {
 
     fn put<'a>(&'a self, path: &'a SecretPath, value: Secret) -> SecretsFuture<'a, ()> {
         let path = path.clone();
-        self.on_disk(move |store| store.writing(|| store.put(&path, &value)))
+        self.on_disk(move |store| store.put(&path, &value))
     }
 
     fn put_if_absent<'a>(&'a self, path: &'a SecretPath, value: Secret) -> SecretsFuture<'a, Secret> {
         let path = path.clone();
-        self.on_disk(move |store| {
-            store.writing(|| match store.get(&path)? {
-                Some(winner) => Ok(winner),
-                None => store.put(&path, &value).map(|()| value),
-            })
-        })
+        self.on_disk(move |store| store.put_if_absent(&path, &value))
     }
 
     fn delete<'a>(&'a self, path: &'a SecretPath) -> SecretsFuture<'a, bool> {
         let path = path.clone();
-        self.on_disk(move |store| store.writing(|| disk::remove(&store.file(&path))))
+        self.on_disk(move |store| store.delete(&path))
     }
 
     fn list<'a>(&'a self, folder: &'a SecretPath) -> SecretsFuture<'a, Vec<SecretPath>> {
         let folder = folder.clone();
-        self.on_disk(move |store| disk::list(&store.folder.join(disk::SEALED), &folder))
+        self.on_disk(move |store| store.list(&folder))
     }
 }
 
 impl fmt::Debug for SealedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SealedStore")
-            .field("folder", &self.inner.folder)
-            .field("read_only", &self.inner.writing.is_none())
+            .field("folder", &self.inner.folder())
+            .field("read_only", &self.inner.is_read_only())
             .finish_non_exhaustive()
     }
 }
 
-// === impl Inner ===
-
-impl Inner {
-    fn file(&self, path: &SecretPath) -> PathBuf {
-        self.folder.join(disk::SEALED).join(format!("{path}{}", disk::SUFFIX))
+fn places(folder: &Path, master: &Master, profile: Profile) -> Result<Places, SecretsError> {
+    if !profile.is_development() {
+        return Err(SecretsError::NotForProfile { folder: folder.to_owned(), profile });
     }
-
-    fn get(&self, path: &SecretPath) -> Result<Option<Secret>, SecretsError> {
-        let longest = SECRET_BYTES_MAX + envelope::OVERHEAD_BYTES;
-        match disk::read(&self.file(path), longest)? {
-            Some(sealed) => envelope::open(&self.master, path, &sealed).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn put(&self, path: &SecretPath, value: &Secret) -> Result<(), SecretsError> {
-        if value.expose().len() > SECRET_BYTES_MAX {
-            return Err(SecretsError::TooLong { path: path.clone() });
-        }
-        let sealed = envelope::seal(&self.master, path, value, &*self.entropy)?;
-        disk::replace(&self.file(path), &self.folder.join(disk::TMP), &sealed, &*self.entropy)
-    }
-
-    /// Does `work` as the only writer.
-    fn writing<T>(&self, work: impl FnOnce() -> Result<T, SecretsError>) -> Result<T, SecretsError> {
-        let writing = self.writing.as_ref().ok_or(SecretsError::ReadOnly)?;
-        // A panic of an earlier writer left whole files behind, as a kill would have.
-        let _alone = writing.lock().unwrap_or_else(PoisonError::into_inner);
-        work()
-    }
+    Ok(Places { folder: folder.to_owned(), mark: master.mark().to_owned() })
 }

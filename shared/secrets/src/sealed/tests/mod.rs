@@ -1,4 +1,11 @@
 //! What a sealed store keeps, and what it refuses to serve.
+//!
+//! ```text
+//! kill.rs      killed at every step, and disks that refuse
+//! rollback.rs  older states put back
+//! masters.rs   passphrases, and changes of the master key
+//! escrow.rs    copies of wrapping keys, apart
+//! ```
 
 use std::{
     fs,
@@ -12,6 +19,11 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::suite::{Fresh, keepers};
+
+mod escrow;
+mod kill;
+mod masters;
+mod rollback;
 
 const CANARY: &[u8] = b"canary-7f3a-do-not-leak";
 
@@ -32,16 +44,38 @@ impl Home {
         self.dir.path().join("keys/master.key")
     }
 
+    fn mark(&self) -> PathBuf {
+        self.dir.path().join("keys/master.key.mark")
+    }
+
+    fn master(&self) -> Master {
+        Master::file(&self.key())
+    }
+
     fn open(&self) -> Result<SealedStore, SecretsError> {
-        SealedStore::open(&self.folder(), &self.key(), Arc::new(SystemEntropy))
+        self.open_under(&self.master())
+    }
+
+    fn open_under(&self, master: &Master) -> Result<SealedStore, SecretsError> {
+        SealedStore::open_as(&self.folder(), master, Profile::Development, Arc::new(SystemEntropy))
     }
 
     fn read_only(&self) -> Result<SealedStore, SecretsError> {
-        SealedStore::open_read_only(&self.folder(), &self.key(), Arc::new(SystemEntropy))
+        let entropy = Arc::new(SystemEntropy);
+        SealedStore::open_read_only_as(&self.folder(), &self.master(), Profile::Development, entropy)
     }
 
+    fn accept(&self) -> Result<usize, SecretsError> {
+        SealedStore::accept(&self.folder(), &self.master(), Profile::Development, &SystemEntropy)
+    }
+
+    /// The only file of the secret at `path`.
     fn file(&self, path: &str) -> PathBuf {
-        self.folder().join("sealed").join(format!("{path}.sealed"))
+        let found = disk::secrets_below(&self.folder().join("sealed")).expect("readable");
+        let mut files = found.into_iter().filter(|it| it.path.as_str() == path).map(|it| it.file);
+        let file = files.next().expect("a file");
+        assert!(files.next().is_none(), "one version of {path}");
+        file
     }
 }
 
@@ -78,45 +112,13 @@ async fn what_was_put_is_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn all_who_race_to_make_a_key_go_on_with_the_same_one() {
-    let home = Home::new();
-    let store = home.open().expect("opens");
-    let racers = (0..16_u8).map(|n| {
-        let store = store.clone();
-        tokio::spawn(async move { store.put_if_absent(&path("key"), secret(&[n])).await.expect("put") })
-    });
-    let racers: Vec<_> = racers.collect();
-
-    let winner = store.put_if_absent(&path("key"), secret(b"late")).await.expect("put");
-    for racer in racers {
-        assert_eq!(racer.await.expect("joined"), winner);
-    }
-    assert_eq!(store.get(&path("key")).await.expect("get"), Some(winner));
-}
-
-#[tokio::test]
-async fn a_deleted_secret_is_gone_and_the_rest_is_listed() {
-    let home = Home::new();
-    let store = home.open().expect("opens");
-    for name in ["t/b/key", "t/a", "t/a/key", "tt/x"] {
-        store.put(&path(name), secret(b"x")).await.expect("put");
-    }
-
-    assert!(store.delete(&path("t/a")).await.expect("delete"));
-    assert!(!store.delete(&path("t/a")).await.expect("delete"));
-    assert_eq!(store.get(&path("t/a")).await.expect("get"), None);
-    assert_eq!(store.list(&path("t")).await.expect("list"), [path("t/a/key"), path("t/b/key")]);
-    assert_eq!(store.list(&path("nothing")).await.expect("list"), []);
-}
-
-#[tokio::test]
 async fn nothing_on_the_disk_shows_a_secret_and_nobody_else_may_look() {
     let home = Home::new();
     let store = home.open().expect("opens");
     store.put(&path("a/b"), secret(CANARY)).await.expect("put");
 
     let files = files_below(home.dir.path());
-    assert_eq!(files.len(), 3, "a lock, a key and a secret: {files:?}");
+    assert_eq!(files.len(), 5, "a lock, a key, its mark, an index and a secret: {files:?}");
     for file in files {
         let bytes = fs::read(&file).expect("readable");
         assert!(!bytes.windows(CANARY.len()).any(|it| it == CANARY), "{file:?}");
@@ -150,26 +152,19 @@ async fn every_changed_or_missing_byte_is_noticed() {
     store.put(&path("a"), secret(b"some secret")).await.expect("put");
     let whole = fs::read(home.file("a")).expect("readable");
 
+    let file = home.file("a");
     for at in 0..whole.len() {
         let mut changed = whole.clone();
         changed[at] ^= 0x10;
-        fs::write(home.file("a"), &changed).expect("written");
-        let refusal = store.get(&path("a")).await.expect_err("changed");
-        let expected = match at {
-            0..8 => matches!(refusal, SecretsError::Malformed { .. }),
-            8..16 => matches!(refusal, SecretsError::WrongMasterKey { .. }),
-            _ => matches!(refusal, SecretsError::Tampered { .. }),
-        };
-        assert!(expected, "byte {at}: {refusal:?}");
-
-        fs::write(home.file("a"), &whole[..at]).expect("written");
-        let refusal = store.get(&path("a")).await.expect_err("cut short");
-        let is_clear = matches!(refusal, SecretsError::Malformed { .. } | SecretsError::Tampered { .. });
-        assert!(is_clear, "cut at {at}: {refusal:?}");
+        for bytes in [&changed[..], &whole[..at]] {
+            fs::write(&file, bytes).expect("written");
+            let refusal = store.get(&path("a")).await.expect_err("changed");
+            assert!(matches!(refusal, SecretsError::Tampered { .. }), "byte {at}: {refusal:?}");
+        }
     }
 
     let longer = [&*whole, b"x"].concat();
-    fs::write(home.file("a"), longer).expect("written");
+    fs::write(&file, longer).expect("written");
     assert!(matches!(store.get(&path("a")).await, Err(SecretsError::Tampered { .. })));
 }
 
@@ -184,21 +179,6 @@ async fn a_file_put_in_anothers_place_does_not_open() {
 
     assert!(matches!(store.get(&path("globex/key")).await, Err(SecretsError::Tampered { .. })));
     assert!(store.get(&path("acme/key")).await.is_ok());
-}
-
-#[tokio::test]
-async fn another_master_key_is_named_as_the_cause() {
-    let home = Home::new();
-    let store = home.open().expect("opens");
-    store.put(&path("a"), secret(b"x")).await.expect("put");
-    drop(store);
-
-    fs::write(home.key(), [7; 32]).expect("written");
-    let store = home.open().expect("opens");
-    assert!(matches!(store.get(&path("a")).await, Err(SecretsError::WrongMasterKey { .. })));
-    // What cannot be read is not silently replaced by whoever makes keys on first use.
-    let refused = store.put_if_absent(&path("a"), secret(b"y")).await;
-    assert!(matches!(refused, Err(SecretsError::WrongMasterKey { .. })));
 }
 
 #[tokio::test]
@@ -283,29 +263,61 @@ async fn what_a_killed_writer_left_half_done_is_swept_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_put_that_fails_leaves_the_old_secret_and_no_litter() {
+async fn another_master_key_is_named_as_the_cause() {
     let home = Home::new();
     let store = home.open().expect("opens");
-    store.put(&path("a"), secret(b"old")).await.expect("put");
-    // A folder in the place of the file: the rename is refused by the system.
-    fs::create_dir_all(home.file("b").join("c")).expect("made");
+    store.put(&path("a"), secret(b"x")).await.expect("put");
+    drop(store);
 
-    let refusal = store.put(&path("b"), secret(b"x")).await.expect_err("refused");
-    assert!(matches!(refusal, SecretsError::Disk { doing: "replace", .. }), "{refusal:?}");
-    assert_eq!(fs::read_dir(home.folder().join("tmp")).expect("readable").count(), 0);
-    assert_eq!(store.get(&path("a")).await.expect("get"), Some(secret(b"old")));
+    fs::write(home.key(), [7; 32]).expect("written");
+
+    for refusal in [home.open(), home.read_only()] {
+        assert!(matches!(refusal, Err(SecretsError::WrongMasterKey { .. })), "{refusal:?}");
+    }
 }
 
 #[tokio::test]
-async fn the_longest_secret_passes_and_one_byte_more_does_not() {
+async fn a_removed_file_is_missed() {
     let home = Home::new();
     let store = home.open().expect("opens");
-    let longest = Secret::draw(SECRET_BYTES_MAX, &SystemEntropy);
-    store.put(&path("a"), longest.clone()).await.expect("put");
-    assert_eq!(store.get(&path("a")).await.expect("get"), Some(longest));
+    store.put(&path("a"), secret(b"x")).await.expect("put");
+    fs::remove_file(home.file("a")).expect("removed");
 
-    let refusal = store.put(&path("a"), Secret::draw(SECRET_BYTES_MAX + 1, &SystemEntropy)).await;
-    assert!(matches!(refusal, Err(SecretsError::TooLong { .. })));
+    assert!(matches!(store.get(&path("a")).await, Err(SecretsError::FileMissing { .. })));
+    // What cannot be read is not silently replaced by whoever makes keys on first use.
+    let refused = store.put_if_absent(&path("a"), secret(b"y")).await;
+    assert!(matches!(refused, Err(SecretsError::FileMissing { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn production_has_no_sealed_store() {
+    let home = Home::new();
+    for profile in [Profile::Production, Profile::Staging] {
+        let entropy = Arc::new(SystemEntropy);
+        let refusal = SealedStore::open_as(&home.folder(), &home.master(), profile, entropy.clone());
+        let refusal = refusal.expect_err("refused");
+        assert!(matches!(refusal, SecretsError::NotForProfile { .. }), "{refusal:?}");
+        assert!(refusal.to_string().contains("keeper = \"vault\""), "{refusal}");
+        let refusal = SealedStore::open_read_only_as(&home.folder(), &home.master(), profile, entropy);
+        assert!(matches!(refusal, Err(SecretsError::NotForProfile { .. })));
+    }
+    assert!(!home.folder().exists() && !home.key().exists());
+}
+
+#[tokio::test]
+async fn a_store_of_a_time_before_the_index_is_taken_in() {
+    let home = Home::new();
+    let key = home.master().load_or_create(&SystemEntropy).expect("a key");
+    let old = home.folder().join("sealed/a/b.sealed");
+    let sealed = envelope::seal(&key, &path("a/b"), &secret(b"kept"), &SystemEntropy).expect("sealed");
+    disk::write_unnamed(&old, &sealed).expect("written");
+
+    let store = home.open().expect("opens");
+    assert_eq!(store.get(&path("a/b")).await.expect("get"), Some(secret(b"kept")));
+    assert!(!old.exists());
+    drop(store);
+    let store = home.open().expect("opens again");
+    assert_eq!(store.get(&path("a/b")).await.expect("get"), Some(secret(b"kept")));
 }
 
 async fn fresh() -> Fresh<Home> {
