@@ -30,6 +30,9 @@ use crate::{
     stack::{MeshConnections, Parts, stack},
 };
 
+/// How long the end of serving may take to write what is still to be recorded.
+const FLUSH_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A service that has joined the mesh. Clones share everything.
 #[derive(Clone)]
 pub struct Mesh {
@@ -228,6 +231,12 @@ impl Mesh {
         };
         let (served, ()) =
             tokio::join!(listen(listener, shell, ListenLimits::default(), name, tls, per_core), ready);
+        // The calls have drained: what they left to be recorded is recorded before the service lets go of its store.
+        match tokio::time::timeout(FLUSH_MAX, self.inner.audit.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(lost)) => tracing::error!(%lost, "audit rows were lost at the end"),
+            Err(_) => tracing::error!("audit rows were not written in time at the end"),
+        }
         served
     }
 

@@ -347,3 +347,6 @@ fn refusal_in(code: Code, headers: &http::HeaderMap) -> Option<String> {
     let details = headers.get("grpc-status-details-bin")?;
     reason_in(&DETAILS.decode(details.as_bytes()).ok()?)
 }
+
+#[cfg(test)]
+mod tests;
