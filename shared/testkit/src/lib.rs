@@ -10,6 +10,7 @@
 //! issuer.rs   real tokens, credentials and scopes
 //! forge.rs    tokens that must be refused
 //! mesh.rs     root, issuing ca and identities in memory
+//! openbao/    an OpenBao server for a test, set up as it ships
 //! postgres/   a PostgreSQL server for a test
 //! guarded.rs  processes and folders that do not outlive a test
 //! ```
@@ -25,6 +26,7 @@ pub mod forge;
 mod guarded;
 mod issuer;
 mod mesh;
+mod openbao;
 mod postgres;
 
 pub use self::{
@@ -32,5 +34,6 @@ pub use self::{
     entropy::SeededEntropy,
     issuer::TestIssuer,
     mesh::{TestMesh, loopback, shell},
-    postgres::{PostgresDatabase, PostgresServer},
+    openbao::OpenBaoServer,
+    postgres::{PostgresDatabase, PostgresLogin, PostgresServer},
 };
