@@ -9,7 +9,7 @@ use mcp_tenancy::{PlatformScope, TenantScope};
 use mcp_types::{ServiceName, TenantSlug};
 
 use crate::{
-    Login, Options, PlatformTx, Sealer, Server, StoreError, Table, TenantTx, Tx,
+    Login, Options, PlatformTx, Sealer, Server, StoreError, Table, TenantTx, Tx, audit,
     keys::{Keyring, TenantKeys},
     migration::check_order,
     postgres::{self, Access, Pool, Session, Writes},
@@ -39,6 +39,8 @@ struct Inner {
     house: House,
     keyring: Option<Arc<Keyring>>,
     tables: &'static [Table],
+    /// Audit rows of tenants that are yet to be written, or to be given their places.
+    audit: Arc<audit::Queue>,
 }
 
 #[derive(Debug)]
@@ -84,10 +86,10 @@ impl Db {
                 House::Server(pool)
             }
         };
-        Ok(Self { inner: Arc::new(Inner { house, keyring, tables }) })
+        Ok(Self { inner: Arc::new(Inner { house, keyring, tables, audit: Arc::default() }) })
     }
 
-    /// Begins to write inside the tenant of `scope`.
+    /// Begins to write inside the tenant of `scope`; what is committed takes the scope's audit row along.
     ///
     /// On SQLite as the only one there. On PostgreSQL others may write too: what is written because of what was read needs
     /// [`Tx::lock`] before the read.
@@ -101,7 +103,8 @@ impl Db {
             let mut begun = self.begin(tenant, Writes::Rows).await?;
             let keys = self.keys(tenant, &mut begun).await?;
             let Some(keyring) = self.inner.keyring.as_ref().filter(|_| keys.is_none()) else {
-                return Ok(self.tenant_tx(tenant, begun, keys));
+                let along = audit::Along::new(scope, &self.inner.audit);
+                return Ok(self.tenant_tx(tenant, begun, keys).taking(along));
             };
             // The first keys are committed before a row can be sealed under them, which a rollback would take back.
             keyring.make(tenant, &mut begun.tx).await?;
@@ -213,6 +216,10 @@ impl Db {
                 Ok(rows)
             }
         }
+    }
+
+    pub(crate) fn audit_queue(&self) -> &Arc<audit::Queue> {
+        &self.inner.audit
     }
 
     pub(crate) fn keyring(&self) -> Result<&Arc<Keyring>, StoreError> {

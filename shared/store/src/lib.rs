@@ -87,10 +87,13 @@
 //! ```text
 //! db.rs          the door: a scope in, a transaction out
 //! options.rs     what a service tells its database
+//! config.rs      where a service's rows are, as its operator writes it
+//! open.rs        the one door through which a service comes to its rows
 //! tx.rs          the transactions
 //! sql/           statements, values and rows
 //! schema/        tables declared: what is sealed, what is clear and why
 //! migration.rs   the tables: versioned, forward only, never edited
+//! audit/         tenants' audit logs: a row in the write's transaction, its place in the tree a moment later
 //! keys/          data keys of a tenant: sealing, rotation, the end of a tenant
 //! sqlite/        a file a tenant, of which a bounded number is open
 //! postgres/      connections, the signed tenant, migrations by the owner
@@ -98,6 +101,7 @@
 //! error.rs       why the store could not answer
 //! ```
 
+mod audit;
 mod config;
 mod db;
 mod error;
@@ -105,6 +109,7 @@ pub mod index;
 mod keys;
 mod legacy;
 mod migration;
+mod open;
 mod options;
 mod postgres;
 mod schema;
@@ -115,11 +120,13 @@ mod tests;
 mod tx;
 
 pub use self::{
+    audit::{AuditEntry, AuditHead, FileLog, TenantAudit},
     config::{Config, EngineName, Login, Plaintext, PostgresConfig, Server},
     db::{Db, Place as DbPlace},
     error::StoreError,
     keys::{Forgotten, ForgottenKey, Keys, Progress, Resealed, Sealer},
     migration::Migration,
+    open::{open, resolve},
     options::Options,
     postgres::migrate_postgres,
     schema::{Column, Kind, RowPart, SealedColumn, Table, row_id},

@@ -21,12 +21,20 @@ pub struct Migration {
 }
 
 /// The store's own tables in every tenant.
-pub(crate) const OF_EVERY_TENANT: &[Migration] = &[Migration {
-    version: 1,
-    name: "tenant keys",
-    sqlite: include_str!("../migrations/sqlite/tenant/0001_keys.sql"),
-    postgres: include_str!("../migrations/postgres/tenant/0001_keys.sql"),
-}];
+pub(crate) const OF_EVERY_TENANT: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "tenant keys",
+        sqlite: include_str!("../migrations/sqlite/tenant/0001_keys.sql"),
+        postgres: include_str!("../migrations/postgres/tenant/0001_keys.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "audit log",
+        sqlite: include_str!("../migrations/sqlite/tenant/0002_audit.sql"),
+        postgres: include_str!("../migrations/postgres/tenant/0002_audit.sql"),
+    },
+];
 
 /// The store's own tables beside those without a tenant.
 pub(crate) const OF_EVERY_PLATFORM: &[Migration] = &[];

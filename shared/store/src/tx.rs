@@ -6,9 +6,10 @@ use std::{
 };
 
 use mcp_secrets::DataKey;
+use mcp_tenancy::TenantScope;
 use sqlx::{PgConnection, Sqlite, SqliteConnection, Transaction};
 
-use crate::{SealedColumn, Sealer, StoreError, postgres::Session, sqlite::Lease};
+use crate::{SealedColumn, Sealer, StoreError, audit::Along, postgres::Session, sqlite::Lease};
 
 /// Which engine a transaction is of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +44,7 @@ pub struct TenantTx {
     // Declared before the lease: ended before the file may be closed.
     tx: Tx,
     sealer: Sealer,
+    along: Option<Along>,
     _lease: Option<Lease>,
 }
 
@@ -128,7 +130,19 @@ impl fmt::Debug for Tx {
 
 impl TenantTx {
     pub(crate) fn new(tx: Tx, sealer: Sealer, lease: Option<Lease>) -> Self {
-        Self { tx, sealer, _lease: lease }
+        Self { tx, sealer, along: None, _lease: lease }
+    }
+
+    pub(crate) fn taking(mut self, along: Along) -> Self {
+        self.along = Some(along);
+        self
+    }
+
+    /// Takes the audit row of another call along, too: where one transaction writes what several calls asked for.
+    pub fn take_along(&mut self, scope: &TenantScope) {
+        if let Some(along) = &mut self.along {
+            along.add(scope);
+        }
     }
 
     /// Seals `plain` for `column` of the row that [`crate::row_id`] names.
@@ -164,8 +178,16 @@ impl TenantTx {
     /// # Errors
     ///
     /// Where that is not certain.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        self.tx.commit().await
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        let along = self.along.take();
+        if let Some(along) = &along {
+            along.write(&mut self).await?;
+        }
+        self.tx.commit().await?;
+        if let Some(along) = along {
+            along.committed();
+        }
+        Ok(())
     }
 }
 

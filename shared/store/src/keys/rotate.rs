@@ -13,7 +13,7 @@ use crate::{
 const BATCH_ROWS: i64 = 100;
 
 /// The store's own tables with sealed columns.
-pub(crate) const SEALED_OF_STORE: &[Table] = &[];
+pub(crate) const SEALED_OF_STORE: &[Table] = crate::audit::TABLES;
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug)]
