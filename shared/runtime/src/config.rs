@@ -65,6 +65,11 @@ impl SecretRef {
         Self { path }
     }
 
+    /// Where the secret is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Reads the secret, without the line feed that editors leave at the end.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! limits.rs     what the operating system lets the process have
 //! metrics.rs    the recorder and the listener that shows it
 //! profile.rs    development, staging, production
+//! request.rs    which request a piece of work is for
 //! shell.rs      what a service is run in
 //! telemetry.rs  the log
 //! ```
@@ -17,6 +18,7 @@ mod failure;
 mod limits;
 mod metrics;
 mod profile;
+mod request;
 mod shell;
 mod telemetry;
 
@@ -27,6 +29,7 @@ pub use self::{
     limits::set_process_limits,
     metrics::{MetricsHandle, install_metrics, serve_metrics},
     profile::Profile,
+    request::{current_request_id, for_request},
     shell::{Readiness, Shell, Stop},
     telemetry::{LogFormat, start_log},
 };
