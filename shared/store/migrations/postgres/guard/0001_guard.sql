@@ -69,8 +69,13 @@ DECLARE
     role CONSTANT TEXT := 'mcp_' || service;
     place TEXT;
 BEGIN
+    -- Roles are the whole server's: another database's migration may be making it at this moment.
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = role) THEN
-        EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
     END IF;
     FOREACH place IN ARRAY ARRAY[service, service || '_platform'] LOOP
         IF NOT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = place) THEN
