@@ -8,10 +8,18 @@ CREATE TABLE search_lane (
     length BIGINT NOT NULL,
     -- The last number given to a document here: each once, the newer the higher.
     given BIGINT NOT NULL,
-    languages BIGINT NOT NULL,
     -- Under which key.
     mark BIGINT NOT NULL,
     PRIMARY KEY (tenant, lane)
+) WITH (fillfactor = 50);
+
+-- How many documents are in which language. Changed only by who has changed the lane before, and so never waited for.
+CREATE TABLE search_language (
+    tenant TEXT NOT NULL DEFAULT guard.tenant(),
+    lane BIGINT NOT NULL,
+    language BIGINT NOT NULL,
+    documents BIGINT NOT NULL,
+    PRIMARY KEY (tenant, lane, language)
 ) WITH (fillfactor = 50);
 
 CREATE TABLE search_document (
@@ -20,6 +28,7 @@ CREATE TABLE search_document (
     name BYTEA NOT NULL,
     collection BYTEA NOT NULL,
     made BIGINT NOT NULL,
+    language BIGINT NOT NULL,
     length BIGINT NOT NULL,
     -- The terms of its postings, five bytes each: to take them out again.
     terms BYTEA NOT NULL,

@@ -7,16 +7,24 @@ CREATE TABLE search_lane (
     length INTEGER NOT NULL,
     -- The last number given to a document here: each once, the newer the higher.
     given INTEGER NOT NULL,
-    languages INTEGER NOT NULL,
     -- Under which key.
     mark INTEGER NOT NULL
 ) STRICT;
+
+-- How many documents are in which language. Changed only by who has changed the lane before, and so never waited for.
+CREATE TABLE search_language (
+    lane INTEGER NOT NULL,
+    language INTEGER NOT NULL,
+    documents INTEGER NOT NULL,
+    PRIMARY KEY (lane, language)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE search_document (
     doc INTEGER PRIMARY KEY,
     name BLOB NOT NULL UNIQUE,
     collection BLOB NOT NULL,
     made INTEGER NOT NULL,
+    language INTEGER NOT NULL,
     length INTEGER NOT NULL,
     -- The terms of its postings, five bytes each: to take them out again.
     terms BLOB NOT NULL
