@@ -43,6 +43,9 @@
 //! Columns are `INTEGER`/`TEXT`/`BLOB` in SQLite and `BIGINT`/`TEXT`/`BYTEA` in PostgreSQL, read into tuples of
 //! `i64` (`i32`, `u32`, `u64`, `bool`), `String`, `Vec<u8>` (`[u8; N]`) and `Option`s of these.
 //!
+//! A text column whose order is asked for (`ORDER BY`, `<`) says `TEXT COLLATE "C"` in PostgreSQL: bytes, as in SQLite. On
+//! PostgreSQL a failed statement ends its transaction, in SQLite it does not: go on after one on neither.
+//!
 //! # Tables
 //!
 //! A [`Migration`] has a text for each engine. In PostgreSQL every table of tenants has
