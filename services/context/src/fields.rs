@@ -3,16 +3,21 @@
 //! The codec has held every field to its rule already. What is left is Unicode's: the same title can be
 //! written in several ways, so titles and tags are kept in Normalization Form C (Unicode Standard Annex 15).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use mcp_proto::context::v1 as pb;
+use mcp_proto::context::v1::{self as pb, context::Expiration};
+use mcp_types::Timestamp;
 use prost_types::FieldMask;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::data::{BadData, Data};
+
 /// The rules of `Context.title` and `Context.tags` in characters; composing can lengthen a text.
 const TITLE_CHARS_MAX: usize = 256;
 const TAG_CHARS_MAX: usize = 64;
+/// How far ahead a context may end.
+const AHEAD_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// What a client may write in a context.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -25,6 +30,10 @@ pub(crate) struct Fields {
     pub(crate) description: String,
     /// In Form C, each once, in the order given.
     pub(crate) tags: Vec<String>,
+    /// What the client keeps with it.
+    pub(crate) data: Data,
+    /// When it ends, if it does.
+    pub(crate) expires: Option<Timestamp>,
 }
 
 /// Which fields an update takes over.
@@ -34,6 +43,8 @@ pub(crate) struct Mask {
     title: bool,
     description: bool,
     tags: bool,
+    data: bool,
+    expires: bool,
 }
 
 /// Why fields cannot be taken.
@@ -48,18 +59,26 @@ pub(crate) enum BadFields {
         /// Which field.
         field: &'static str,
     },
+    /// The structure is not within its bounds.
+    #[error(transparent)]
+    Data(#[from] BadData),
+    /// The context would end too late, or has ended.
+    #[error("`context.expire_time` must lie ahead, by at most ten years")]
+    Expiration,
 }
 
 /// The update mask names what cannot be changed.
 #[derive(Debug, thiserror::Error)]
-#[error("`update_mask` may name `type`, `title`, `description` and `tags`")]
+#[error("`update_mask` may name `type`, `title`, `description`, `tags`, `data`, `expire_time` and `ttl`")]
 pub(crate) struct BadMask;
 
 // === impl Fields ===
 
 impl Fields {
-    /// Takes over what `context` says.
-    pub(crate) fn of(context: pb::Context) -> Result<Self, BadFields> {
+    /// Takes over what `context` says at the moment `now`.
+    pub(crate) fn of(context: pb::Context, now: Timestamp) -> Result<Self, BadFields> {
+        let expires = context.expiration.as_ref().map(|end| moment(end, now)).transpose()?;
+        let data = Data::of(context.data.as_ref())?;
         let title = composed(&context.title, TITLE_CHARS_MAX, "context.title")?;
         let tags = context
             .tags
@@ -69,7 +88,7 @@ impl Fields {
         if tags.iter().collect::<HashSet<_>>().len() < tags.len() {
             return Err(BadFields::TagRepeated);
         }
-        Ok(Self { kind: context.r#type, title, description: context.description, tags })
+        Ok(Self { kind: context.r#type, title, description: context.description, tags, data, expires })
     }
 
     /// Takes over from `new` what `mask` names.
@@ -86,13 +105,26 @@ impl Fields {
         if mask.tags {
             self.tags = new.tags;
         }
+        if mask.data {
+            self.data = new.data;
+        }
+        if mask.expires {
+            self.expires = new.expires;
+        }
+    }
+
+    /// Bytes in it, about as many as it takes on the wire.
+    pub(crate) fn bytes(&self) -> u64 {
+        let tags: usize = self.tags.iter().map(String::len).sum();
+        (self.kind.len() + self.title.len() + self.description.len() + tags + self.data.len()) as u64
     }
 }
 
 // === impl Mask ===
 
 impl Mask {
-    const EVERYTHING: Self = Self { kind: true, title: true, description: true, tags: true };
+    const EVERYTHING: Self =
+        Self { kind: true, title: true, description: true, tags: true, data: true, expires: true };
 
     /// Reads a mask; none, or one that names nothing, means everything.
     pub(crate) fn of(mask: Option<&FieldMask>) -> Result<Self, BadMask> {
@@ -104,6 +136,8 @@ impl Mask {
                 "title" => &mut named.title,
                 "description" => &mut named.description,
                 "tags" => &mut named.tags,
+                "data" => &mut named.data,
+                "expire_time" | "ttl" => &mut named.expires,
                 _ => return Err(BadMask),
             } = true;
         }
@@ -111,8 +145,26 @@ impl Mask {
     }
 }
 
+/// `text` in Form C.
+pub(crate) fn in_form_c(text: &str) -> String {
+    text.nfc().collect()
+}
+
+fn moment(end: &Expiration, now: Timestamp) -> Result<Timestamp, BadFields> {
+    let millis =
+        |seconds: i64, nanos: i32| seconds.checked_mul(1000)?.checked_add(i64::from(nanos) / 1_000_000);
+    let end = match end {
+        Expiration::ExpireTime(moment) => millis(moment.seconds, moment.nanos),
+        Expiration::Ttl(from_now) => {
+            millis(from_now.seconds, from_now.nanos).and_then(|it| now.unix_millis().checked_add(it))
+        }
+    };
+    let end = Timestamp::from_unix_millis(end.ok_or(BadFields::Expiration)?);
+    if end <= now || end > now.plus(AHEAD_MAX) { Err(BadFields::Expiration) } else { Ok(end) }
+}
+
 fn composed(text: &str, chars_max: usize, field: &'static str) -> Result<String, BadFields> {
-    let composed: String = text.nfc().collect();
+    let composed = in_form_c(text);
     if composed.chars().count() > chars_max {
         return Err(BadFields::TooLong { field });
     }
@@ -125,8 +177,16 @@ mod tests {
 
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_unix_secs(1_790_000_000);
+
     fn tagged(tags: &[&str]) -> Result<Fields, BadFields> {
-        Fields::of(pb::Context { tags: tags.iter().map(ToString::to_string).collect(), ..Default::default() })
+        let tags = tags.iter().map(ToString::to_string).collect();
+        Fields::of(pb::Context { tags, ..Default::default() }, NOW)
+    }
+
+    fn ending(expiration: Expiration) -> Result<Option<Timestamp>, BadFields> {
+        let context = pb::Context { expiration: Some(expiration), ..Default::default() };
+        Fields::of(context, NOW).map(|it| it.expires)
     }
 
     fn mask(paths: &[&str]) -> Result<Mask, BadMask> {
@@ -136,7 +196,9 @@ mod tests {
     #[test]
     fn two_spellings_of_a_title_are_kept_as_one() {
         let [composed, decomposed] = ["caf\u{e9}", "cafe\u{301}"].map(|title| {
-            Fields::of(pb::Context { title: title.to_owned(), ..Default::default() }).expect("fields").title
+            Fields::of(pb::Context { title: title.to_owned(), ..Default::default() }, NOW)
+                .expect("fields")
+                .title
         });
         assert_eq!(composed, decomposed);
     }
@@ -152,6 +214,20 @@ mod tests {
         // U+FB2C is excluded from composition: Form C spells it with three characters.
         assert!(matches!(tagged(&["\u{fb2c}".repeat(22).as_str()]), Err(BadFields::TooLong { .. })));
         assert!(tagged(&["\u{fb2c}".repeat(21).as_str()]).is_ok());
+    }
+
+    #[test]
+    fn a_context_ends_ahead_and_within_ten_years() {
+        let at = |seconds| Expiration::ExpireTime(prost_types::Timestamp { seconds, nanos: 5_999_999 });
+        let after = |seconds| Expiration::Ttl(prost_types::Duration { seconds, nanos: 5_000_000 });
+        let now = NOW.unix_secs();
+        let minute = Timestamp::from_unix_millis((now + 60) * 1000 + 5);
+
+        assert_eq!(ending(at(now + 60)).expect("ahead"), Some(minute));
+        assert_eq!(ending(after(60)).expect("ahead"), Some(minute));
+        for passed in [at(now - 1), at(i64::MAX), after(i64::MAX), at(now + 400_000_000), after(-5)] {
+            assert!(matches!(ending(passed), Err(BadFields::Expiration)));
+        }
     }
 
     #[test]

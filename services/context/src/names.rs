@@ -23,6 +23,11 @@ impl ContextId {
         Self(id)
     }
 
+    /// The context whose ID has these bytes.
+    pub(crate) const fn of(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// Reads `contexts/<uuid>`; other spellings of the same UUID are no names.
     pub(crate) fn parse(name: &str) -> Result<Self, BadContextName> {
         let spelt = name.strip_prefix("contexts/").ok_or(BadContextName)?;
@@ -38,6 +43,26 @@ impl ContextId {
     /// The ID's sixteen bytes, which sort by time.
     pub(crate) const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+
+    /// Reads `contexts/<uuid>` or `contexts/<uuid>@<version>`.
+    pub(crate) fn parse_at(name: &str) -> Result<(Self, Option<u64>), BadContextName> {
+        match name.split_once('@') {
+            None => Ok((Self::parse(name)?, None)),
+            Some((name, version)) => {
+                let read: u64 = version.parse().map_err(|_| BadContextName)?;
+                if read.to_string() == version {
+                    Ok((Self::parse(name)?, Some(read)))
+                } else {
+                    Err(BadContextName)
+                }
+            }
+        }
+    }
+
+    /// The name of what it was at `version`.
+    pub(crate) fn at(self, version: u64) -> String {
+        format!("{self}@{version}")
     }
 
     /// The name of its message number `n`.
@@ -92,6 +117,17 @@ mod tests {
             "contexts/0190b3c5-8f1a-7cc0-a6f0-8e6f6b5c0f11/",
         ] {
             assert!(ContextId::parse(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_version_has_one_spelling() {
+        let name = "contexts/0190b3c5-8f1a-7cc0-a6f0-8e6f6b5c0f11";
+        let (id, version) = ContextId::parse_at(&format!("{name}@17")).expect("a name");
+        assert_eq!((id.at(17), version), (format!("{name}@17"), Some(17)));
+        assert_eq!(ContextId::parse_at(name).expect("a name").1, None);
+        for other in ["@", "@017", "@+17", "@x", "@17@17", "@99999999999999999999"] {
+            assert!(ContextId::parse_at(&format!("{name}{other}")).is_err(), "{other}");
         }
     }
 }

@@ -1,88 +1,86 @@
-//! Page tokens that nobody else can make.
+//! Page tokens that nobody else can make or read.
 //!
-//! A token is a cursor and an HMAC-SHA256 tag over it, the method, the tenant and the parent: it opens only
-//! what it was given for. It carries no secret, only keys of rows that its holder has been shown, so it is
-//! signed and not sealed; a MAC, unlike AES-GCM under random nonces, has no count of messages to watch.
+//! A token is a cursor, sealed for one method, one tenant and one question: it opens only what it was given for. Under
+//! one key it takes 2^96 tokens until a nonce is likely to come twice.
 
-use aws_lc_rs::hmac;
+use std::{fmt, sync::Arc};
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use mcp_secrets::{Secret, SecretPath, Secrets, SecretsError};
+use mcp_secrets::{DataKey, Secret, SecretPath, Secrets, SecretsError};
 use mcp_tenancy::TenantScope;
 use mcp_types::Entropy;
 
-/// The key's length, as RFC 2104, section 3 advises for SHA-256.
+/// The key's length.
 const KEY_BYTES: usize = 32;
-/// Bytes of the tag that are kept; half of them, as RFC 2104, section 5 allows.
-const TAG_BYTES: usize = 16;
-/// Says what the key signs, and how; a change of form begins a new one.
-const DOMAIN: &[u8] = b"mcp.context.v1 page 1";
+/// Says what the key seals, and how; a change of form begins a new one.
+const DOMAIN: &[u8] = b"mcp.context.v1 page 2";
 
 /// Makes and reads page tokens.
 #[derive(Clone)]
 pub(crate) struct PageTokens {
-    key: hmac::Key,
+    key: DataKey,
+    entropy: Arc<dyn Entropy>,
 }
 
-/// What a token is good for: one method, in one tenant, below one parent.
+/// What a token is good for: one method, in one tenant, and one question.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageOf<'a> {
     /// Whose rows.
     pub(crate) scope: &'a TenantScope,
     /// The method's name.
     pub(crate) method: &'static str,
-    /// The bytes that name the parent; none where the method has no parent.
-    pub(crate) parent: &'a [u8],
+    /// The bytes that tell the question from others: what the pages are of, and in which order.
+    pub(crate) question: &'a [u8],
 }
 
 /// The token was not made for what it is shown for.
 #[derive(Debug, thiserror::Error)]
-#[error("the page token is not one that this method gave")]
+#[error("the page token is not one that this method gave for this question")]
 pub(crate) struct BadPageToken;
 
 // === impl PageTokens ===
 
 impl PageTokens {
     /// Loads the key, making it on first use.
-    pub(crate) async fn load(secrets: &dyn Secrets, entropy: &dyn Entropy) -> Result<Self, SecretsError> {
+    pub(crate) async fn load(secrets: &dyn Secrets, entropy: Arc<dyn Entropy>) -> Result<Self, SecretsError> {
         #[expect(clippy::expect_used, reason = "a constant that a test reads")]
         let path: SecretPath = "context/page-tokens".parse().expect("a path");
-        let key = secrets.put_if_absent(&path, Secret::draw(KEY_BYTES, entropy)).await?;
-        Ok(Self::under(&key))
+        let key = secrets.put_if_absent(&path, Secret::draw(KEY_BYTES, &*entropy)).await?;
+        Ok(Self::under(&key, entropy))
     }
 
     /// Tokens under `key`.
-    pub(crate) fn under(key: &Secret) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, key.expose()) }
+    pub(crate) fn under(key: &Secret, entropy: Arc<dyn Entropy>) -> Self {
+        // A key of another length is none that we drew. Nobody's tokens can be read then, but new ones are made.
+        let key = DataKey::from_bytes(key.expose()).unwrap_or_else(|| DataKey::draw(&*entropy));
+        Self { key: key.derive("page tokens"), entropy }
     }
 
     /// Makes the token that continues after `cursor`.
     pub(crate) fn make(&self, page: PageOf<'_>, cursor: &[u8]) -> String {
-        let tag = hmac::sign(&self.key, &signed(page, cursor));
-        URL_SAFE_NO_PAD.encode([&tag.as_ref()[..TAG_BYTES], cursor].concat())
+        // Without a token there is no next page; sealing fails for values of many gigabytes alone.
+        let sealed = self.key.seal(&bound(page), cursor, &*self.entropy).unwrap_or_default();
+        URL_SAFE_NO_PAD.encode(sealed)
     }
 
     /// Returns the cursor of a token that was made for `page`.
     pub(crate) fn read(&self, page: PageOf<'_>, token: &str) -> Result<Vec<u8>, BadPageToken> {
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| BadPageToken)?;
-        let (tag, cursor) = bytes.split_first_chunk::<TAG_BYTES>().ok_or(BadPageToken)?;
-        let expected = hmac::sign(&self.key, &signed(page, cursor));
-        aws_lc_rs::constant_time::verify_slices_are_equal(tag, &expected.as_ref()[..TAG_BYTES])
-            .map_err(|_| BadPageToken)?;
-        Ok(cursor.to_vec())
+        let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| BadPageToken)?;
+        self.key.open(&bound(page), &sealed).map_err(|_| BadPageToken)
     }
 }
 
-impl std::fmt::Debug for PageTokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for PageTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PageTokens")
     }
 }
 
-/// Each part after its length, so that no two sets of parts give the same bytes.
-fn signed(page: PageOf<'_>, cursor: &[u8]) -> Vec<u8> {
-    let tenant = page.scope.tenant().as_str().as_bytes();
-    let mut bytes = Vec::with_capacity(160);
-    for part in [DOMAIN, page.method.as_bytes(), tenant, page.parent, cursor] {
+/// What a token is bound to; each part behind its length, so that no two differ only in where one part ends.
+fn bound(page: PageOf<'_>) -> Vec<u8> {
+    let PageOf { scope, method, question } = page;
+    let mut bytes = DOMAIN.to_vec();
+    for part in [scope.tenant().as_str().as_bytes(), method.as_bytes(), question] {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part);
     }
@@ -99,12 +97,12 @@ mod tests {
 
     use super::*;
 
-    fn page<'a>(scope: &'a TenantScope, method: &'static str, parent: &'a [u8]) -> PageOf<'a> {
-        PageOf { scope, method, parent }
+    fn page<'a>(scope: &'a TenantScope, method: &'static str, question: &'a [u8]) -> PageOf<'a> {
+        PageOf { scope, method, question }
     }
 
     fn tokens(seed: u8) -> PageTokens {
-        PageTokens::under(&Secret::new(vec![seed; KEY_BYTES]))
+        PageTokens::under(&Secret::new(vec![seed; KEY_BYTES]), Arc::new(SystemEntropy))
     }
 
     #[test]
@@ -115,10 +113,11 @@ mod tests {
         let token = tokens(1).make(here, b"cursor");
 
         assert_eq!(tokens(1).read(here, &token).expect("our own"), b"cursor");
+        assert_ne!(tokens(1).make(here, b"cursor"), token, "says nothing, not even that it is the same");
     }
 
     #[test]
-    fn a_token_is_good_for_one_tenant_method_and_parent() {
+    fn a_token_is_good_for_one_tenant_method_and_question() {
         let issuer = TestIssuer::new();
         let (acme, globex) = (issuer.scope("acme"), issuer.scope("globex"));
         let token = tokens(1).make(page(&acme, "ListMessages", b"a"), b"cursor");
@@ -163,7 +162,7 @@ mod tests {
             let entropy = std::sync::Arc::new(SystemEntropy);
             let (secrets, master) = (folder.path().join("secrets"), folder.path().join("master.key"));
             let store = mcp_secrets::SealedStore::open(&secrets, &master, entropy).expect("opens");
-            PageTokens::load(&store, &SystemEntropy).await.expect("a key")
+            PageTokens::load(&store, Arc::new(SystemEntropy)).await.expect("a key")
         };
 
         let token = load().await.make(here, b"cursor");

@@ -1,14 +1,18 @@
 //! Every refusal a caller hears from this service.
 
-use std::error::Error as _;
+use std::{collections::HashMap, error::Error as _};
 
 use mcp_rpc::{internal, not_found, refusal};
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
     fields::{BadFields, BadMask},
+    filter::{BadFilter, BadOrder},
     page::BadPageToken,
-    store::ContextsError,
+    read_mask::BadReadMask,
+    store::{ContextsError, Holding},
+    window::Room,
 };
 
 /// What the caller hears of the store's answer.
@@ -28,6 +32,22 @@ pub(crate) fn of_store(error: ContextsError) -> Status {
         ContextsError::Full => {
             refusal(Code::FailedPrecondition, "CONTEXT_FULL", "the context takes no more messages")
         }
+        ContextsError::MessageOutOfRange(count) => refusal(
+            Code::OutOfRange,
+            "MESSAGE_OUT_OF_RANGE",
+            format!("the context has {count} messages: `message_count` must not be above that"),
+        ),
+        ContextsError::ForksTooDeep => refusal(
+            Code::FailedPrecondition,
+            "FORKS_TOO_DEEP",
+            "the context is a fork of a fork 32 times over: fork one that it comes from",
+        ),
+        ContextsError::VersionOutOfRange => refusal(
+            Code::OutOfRange,
+            "VERSION_OUT_OF_RANGE",
+            "changes after that version are not kept: read the context and go on from its version",
+        ),
+        ContextsError::Quota { what, held, most } => quota(what, held, most),
         ContextsError::Store(fault) if fault.is_passing() => {
             tracing::warn!(cause = %mcp_rpc::chain(&fault), "the store is busy");
             refusal(Code::Unavailable, "STORE_BUSY", "the store is busy: try again")
@@ -36,9 +56,29 @@ pub(crate) fn of_store(error: ContextsError) -> Status {
     }
 }
 
+/// The tenant would hold more than it may: no time to wait for, something has to go first.
+fn quota(what: Holding, held: u64, most: u64) -> Status {
+    let words = format!("the tenant would hold {held} {what}; it may hold {most}: delete some first");
+    let mut details = ErrorDetails::with_error_info("QUOTA", mcp_rpc::REASON_DOMAIN, HashMap::new());
+    details.add_quota_failure_violation(format!("tenant:{what}"), words.clone());
+    Status::with_error_details(Code::ResourceExhausted, words, details)
+}
+
 /// A field breaks a rule that the codec could not see.
 pub(crate) fn field(words: impl Into<String>) -> Status {
     refusal(Code::InvalidArgument, "FIELD_INVALID", words)
+}
+
+/// What is pinned alone takes more than a window may.
+pub(crate) fn pinned_too_long(pinned: Room, budget: Room) -> Status {
+    let words = if pinned.tokens > budget.tokens {
+        let (took, most) = (pinned.tokens, budget.tokens);
+        format!("the pinned messages alone take {took} tokens of a budget of {most}: raise `max_tokens`")
+    } else {
+        let (took, most) = (pinned.bytes, budget.bytes);
+        format!("the pinned messages alone take {took} bytes of the {most} that an answer may have")
+    };
+    refusal(Code::FailedPrecondition, "PINNED_TOO_LONG", words)
 }
 
 /// Hands on what the summarization service answered.
@@ -58,6 +98,24 @@ pub(crate) fn of_upstream(status: &Status) -> Status {
 impl From<BadPageToken> for Status {
     fn from(error: BadPageToken) -> Self {
         refusal(Code::InvalidArgument, "PAGE_TOKEN_REFUSED", error.to_string())
+    }
+}
+
+impl From<BadFilter> for Status {
+    fn from(error: BadFilter) -> Self {
+        refusal(Code::InvalidArgument, "FILTER_REFUSED", error.to_string())
+    }
+}
+
+impl From<BadOrder> for Status {
+    fn from(error: BadOrder) -> Self {
+        refusal(Code::InvalidArgument, "ORDER_REFUSED", error.to_string())
+    }
+}
+
+impl From<BadReadMask> for Status {
+    fn from(error: BadReadMask) -> Self {
+        refusal(Code::InvalidArgument, "READ_MASK_REFUSED", error.to_string())
     }
 }
 
@@ -109,6 +167,14 @@ mod tests {
             (ContextsError::RequestIdReused, Code::InvalidArgument, "REQUEST_ID_REUSED"),
             (ContextsError::Store(mcp_store::StoreError::Crowded), Code::Unavailable, "STORE_BUSY"),
             (ContextsError::Full, Code::FailedPrecondition, "CONTEXT_FULL"),
+            (ContextsError::MessageOutOfRange(1), Code::OutOfRange, "MESSAGE_OUT_OF_RANGE"),
+            (ContextsError::ForksTooDeep, Code::FailedPrecondition, "FORKS_TOO_DEEP"),
+            (ContextsError::VersionOutOfRange, Code::OutOfRange, "VERSION_OUT_OF_RANGE"),
+            (
+                ContextsError::Quota { what: Holding::Bytes, held: 2, most: 1 },
+                Code::ResourceExhausted,
+                "QUOTA",
+            ),
         ] {
             let status = of_store(error);
             assert_eq!((status.code(), mcp_rpc::reason_of(&status).as_deref()), (code, Some(reason)));

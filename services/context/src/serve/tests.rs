@@ -51,7 +51,11 @@ impl SummarizationService for Scribe {
         let limit = request.get_ref().length.and_then(|length| length.limit);
         let noted = ([caller.peer().to_string(), user, call.request_id().to_string()], limit);
         self.noted.lock().expect("whole").push(noted);
-        Ok(Response::new(SummarizeResponse { summary: "All was said.".to_owned(), ..Default::default() }))
+        Ok(Response::new(SummarizeResponse {
+            summary: "All was said.".to_owned(),
+            engine: request.get_ref().engine.clone(),
+            ..Default::default()
+        }))
     }
 
     type SummarizeStreamStream = futures_util::stream::Empty<Result<SummarizeStreamResponse, Status>>;
@@ -162,7 +166,7 @@ async fn a_window_is_summarised_over_the_mesh_under_both_identities() {
     assert_eq!(window.parts[0].last_message, format!("{name}/messages/1"));
     let noted = world.scribe.noted.lock().expect("whole").clone();
     let by = ["service/context", "alice of acme", "the-request"].map(str::to_owned);
-    assert_eq!(noted, [(by, Some(Limit::MaxTokens(13)))]);
+    assert_eq!(noted, [(by, Some(Limit::MaxTokens(8)))]);
     world.stop().await;
 }
 
@@ -214,5 +218,5 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
     let scope = TestIssuer::new().scope("acme");
     let context = crate::store::Contexts::get(&*kept.store, &scope, id).await.expect("still there");
     assert_eq!(context.message_count, 2);
-    kept.store.close().await;
+    kept.store.db().close().await;
 }

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use futures_util::stream::BoxStream;
 use mcp_proto::context::v1::{self as pb, context_service_server::ContextService};
 use mcp_rpc::Call;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{By, Service};
-use crate::{store::Contexts, window::Upstream};
+use super::{By, Service, transfer::Pieces, watch::Answers};
+use crate::{
+    store::{Contexts, Summaries},
+    window::Upstream,
+};
 
 #[tonic::async_trait]
-impl<C: Contexts> ContextService for Service<C> {
+impl<C: Contexts + Summaries> ContextService for Service<C> {
     async fn create_context(
         &self,
         request: Request<pb::CreateContextRequest>,
     ) -> Result<Response<pb::Context>, Status> {
-        let (_, by, request) = opened(request)?;
+        let (_, by, request) = self.opened(request)?;
         self.create(&by, request).await.map(Response::new)
     }
 
@@ -24,7 +26,7 @@ impl<C: Contexts> ContextService for Service<C> {
         &self,
         request: Request<pb::GetContextRequest>,
     ) -> Result<Response<pb::Context>, Status> {
-        let (_, by, request) = opened(request)?;
+        let (_, by, request) = self.opened(request)?;
         self.get(&by, &request).await.map(Response::new)
     }
 
@@ -32,7 +34,7 @@ impl<C: Contexts> ContextService for Service<C> {
         &self,
         request: Request<pb::ListContextsRequest>,
     ) -> Result<Response<pb::ListContextsResponse>, Status> {
-        let (_, by, request) = opened(request)?;
+        let (_, by, request) = self.opened(request)?;
         self.list(&by, &request).await.map(Response::new)
     }
 
@@ -40,7 +42,7 @@ impl<C: Contexts> ContextService for Service<C> {
         &self,
         request: Request<pb::UpdateContextRequest>,
     ) -> Result<Response<pb::Context>, Status> {
-        let (_, by, request) = opened(request)?;
+        let (_, by, request) = self.opened(request)?;
         self.update(&by, request).await.map(Response::new)
     }
 
@@ -48,7 +50,7 @@ impl<C: Contexts> ContextService for Service<C> {
         &self,
         request: Request<pb::DeleteContextRequest>,
     ) -> Result<Response<()>, Status> {
-        let (_, by, request) = opened(request)?;
+        let (_, by, request) = self.opened(request)?;
         self.delete(&by, &request).await.map(Response::new)
     }
 
@@ -56,7 +58,7 @@ impl<C: Contexts> ContextService for Service<C> {
         &self,
         request: Request<pb::AppendMessagesRequest>,
     ) -> Result<Response<pb::AppendMessagesResponse>, Status> {
-        let (_, by, request) = opened(request)?;
+        let (_, by, request) = self.opened(request)?;
         self.append(&by, request).await.map(Response::new)
     }
 
@@ -64,7 +66,7 @@ impl<C: Contexts> ContextService for Service<C> {
         &self,
         request: Request<pb::ListMessagesRequest>,
     ) -> Result<Response<pb::ListMessagesResponse>, Status> {
-        let (_, by, request) = opened(request)?;
+        let (_, by, request) = self.opened(request)?;
         self.messages(&by, &request).await.map(Response::new)
     }
 
@@ -72,7 +74,7 @@ impl<C: Contexts> ContextService for Service<C> {
         &self,
         request: Request<pb::AssembleWindowRequest>,
     ) -> Result<Response<pb::AssembleWindowResponse>, Status> {
-        let (call, by, request) = opened(request)?;
+        let (call, by, request) = self.opened(request)?;
         let summarizer = Upstream::new(self.summarization.clone(), call);
         self.window(&by, &request, &summarizer).await.map(Response::new)
     }
@@ -81,69 +83,73 @@ impl<C: Contexts> ContextService for Service<C> {
         &self,
         request: Request<pb::BatchGetContextsRequest>,
     ) -> Result<Response<pb::BatchGetContextsResponse>, Status> {
-        let _ = opened(request)?;
-        Err(Status::unimplemented("not served yet"))
+        let (_, by, request) = self.opened(request)?;
+        self.many(&by, &request).await.map(Response::new)
     }
 
     async fn list_context_revisions(
         &self,
         request: Request<pb::ListContextRevisionsRequest>,
     ) -> Result<Response<pb::ListContextRevisionsResponse>, Status> {
-        let _ = opened(request)?;
-        Err(Status::unimplemented("not served yet"))
+        let (_, by, request) = self.opened(request)?;
+        self.revisions(&by, &request).await.map(Response::new)
     }
 
     async fn search_contexts(
         &self,
         request: Request<pb::SearchContextsRequest>,
     ) -> Result<Response<pb::SearchContextsResponse>, Status> {
-        let _ = opened(request)?;
-        Err(Status::unimplemented("not served yet"))
+        let (_, by, request) = self.opened(request)?;
+        self.find(&by, &request).await.map(Response::new)
     }
 
     async fn fork_context(
         &self,
         request: Request<pb::ForkContextRequest>,
     ) -> Result<Response<pb::Context>, Status> {
-        let _ = opened(request)?;
-        Err(Status::unimplemented("not served yet"))
+        let (_, by, request) = self.opened(request)?;
+        self.fork(&by, request).await.map(Response::new)
     }
 
-    type WatchContextStream = BoxStream<'static, Result<pb::WatchContextResponse, Status>>;
+    type WatchContextStream = Answers;
 
     async fn watch_context(
         &self,
         request: Request<pb::WatchContextRequest>,
     ) -> Result<Response<Self::WatchContextStream>, Status> {
-        let _ = opened(request)?;
-        Err(Status::unimplemented("not served yet"))
+        let (call, by, request) = self.opened(request)?;
+        let end = self.end(&call)?;
+        self.watch(by, end, &request).await.map(Response::new)
     }
 
-    type ExportContextsStream = BoxStream<'static, Result<pb::ExportContextsResponse, Status>>;
+    type ExportContextsStream = Pieces;
 
     async fn export_contexts(
         &self,
         request: Request<pb::ExportContextsRequest>,
     ) -> Result<Response<Self::ExportContextsStream>, Status> {
-        let _ = opened(request)?;
-        Err(Status::unimplemented("not served yet"))
+        let (_, by, request) = self.opened(request)?;
+        self.export(by, &request).map(Response::new)
     }
 
     async fn import_contexts(
         &self,
         request: Request<Streaming<pb::ImportContextsRequest>>,
     ) -> Result<Response<pb::ImportContextsResponse>, Status> {
-        let _ = opened(request)?;
-        Err(Status::unimplemented("not served yet"))
+        let (_, by, mut pieces) = self.opened(request)?;
+        self.import(&by, &mut pieces).await.map(Response::new)
     }
 }
 
-fn opened<T>(request: Request<T>) -> Result<(Arc<Call>, By, T), Status> {
-    let call = Call::of(&request)?;
-    let caller = call.caller()?;
-    let principal = caller
-        .credential()
-        .map_or_else(|| caller.peer().to_string(), |credential| credential.user().to_string());
-    let by = By { scope: call.tenant_scope()?, principal };
-    Ok((call, by, request.into_inner()))
+impl<C: Contexts> Service<C> {
+    fn opened<T>(&self, request: Request<T>) -> Result<(Arc<Call>, By, T), Status> {
+        let call = Call::of(&request)?;
+        let caller = call.caller()?;
+        let principal = caller
+            .credential()
+            .map_or_else(|| caller.peer().to_string(), |credential| credential.user().to_string());
+        let by = By { scope: call.tenant_scope()?, principal };
+        self.tenants.note(&by.scope);
+        Ok((call, by, request.into_inner()))
+    }
 }

@@ -1,14 +1,31 @@
 //! The wire: proto messages in, proto messages and statuses out.
+//!
+//! ```text
+//! grpc.rs     each method as tonic calls it
+//! reads.rs    one context, several, pages of them, and what is found in them
+//! watch.rs    changes as they happen
+//! watches.rs  who watches what
+//! window.rs   windows
+//! upkeep.rs   what has ended is removed
+//! transfer/   contexts out as lines of JSON, and in again
+//! ```
 
 mod grpc;
+mod reads;
 #[cfg(test)]
 mod tests;
+mod transfer;
+mod upkeep;
+mod watch;
+mod watches;
+mod window;
 
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{self, SHA256};
 use mcp_proto::context::v1 as pb;
 use mcp_rpc::internal;
+use mcp_runtime::Stop;
 use mcp_tenancy::TenantScope;
 use mcp_types::{Clock, Entropy, uuid_v7};
 use tonic::{Status, transport::Channel};
@@ -17,12 +34,15 @@ use uuid::Uuid;
 use crate::{
     fields::{Fields, Mask},
     names::ContextId,
-    page::{BadPageToken, PageOf, PageTokens},
+    page::PageTokens,
     refusal,
-    store::{Age, Contexts, Limit, NewMessage, Once, Target, Write},
-    tokens,
-    window::{Room, Summarize, assemble},
-    wire,
+    store::{Contexts, Limit, NewMessage, Once, Source, Target, Write},
+    tokens, wire,
+};
+
+pub(crate) use self::{
+    upkeep::{Tenants, sweep},
+    watches::Watches,
 };
 
 /// Rows of a page where the client does not say, and at most.
@@ -46,6 +66,12 @@ pub(crate) struct Service<C> {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// To the summarization service.
     pub(crate) summarization: Channel,
+    /// Who watches what; one for all cores.
+    pub(crate) watches: Arc<Watches>,
+    /// The tenants that calls came from, for the sweeper.
+    pub(crate) tenants: Arc<Tenants>,
+    /// The word to stop, which ends watches.
+    pub(crate) stop: Stop,
 }
 
 /// Whose call it is.
@@ -62,41 +88,11 @@ pub(crate) struct By {
 impl<C: Contexts> Service<C> {
     async fn create(&self, by: &By, request: pb::CreateContextRequest) -> Result<pb::Context, Status> {
         let write = self.write(by, "CreateContext", &request.request_id, &request)?;
-        let fields = Fields::of(request.context.ok_or_else(no_context)?)?;
+        let fields = Fields::of(request.context.ok_or_else(no_context)?, write.now)?;
         let id = ContextId::new(uuid_v7(write.now, &*self.entropy));
 
         let stored = self.store.create(&by.scope, &write, id, fields).await;
         stored.map(wire::context).map_err(refusal::of_store)
-    }
-
-    async fn get(&self, by: &By, request: &pb::GetContextRequest) -> Result<pb::Context, Status> {
-        let id = named(&request.name)?;
-
-        let found = self.store.get(&by.scope, id).await;
-        found.map(wire::context).map_err(refusal::of_store)
-    }
-
-    async fn list(
-        &self,
-        by: &By,
-        request: &pb::ListContextsRequest,
-    ) -> Result<pb::ListContextsResponse, Status> {
-        let here = PageOf { scope: &by.scope, method: "ListContexts", parent: &[] };
-        let after = match request.page_token.as_str() {
-            "" => None,
-            token => {
-                let cursor = self.pages.read(here, token)?;
-                Some(Age::from_cursor(&cursor).ok_or(BadPageToken)?)
-            }
-        };
-
-        let page = self.store.list(&by.scope, after, limit(request.page_size)).await;
-        let page = page.map_err(refusal::of_store)?;
-        let last = page.rows.last().filter(|_| page.more);
-        let next_page_token =
-            last.map(|last| self.pages.make(here, &last.age().to_cursor())).unwrap_or_default();
-        let contexts = page.rows.into_iter().map(wire::context).collect();
-        Ok(pb::ListContextsResponse { contexts, next_page_token })
     }
 
     async fn update(&self, by: &By, request: pb::UpdateContextRequest) -> Result<pb::Context, Status> {
@@ -104,9 +100,25 @@ impl<C: Contexts> Service<C> {
         let context = request.context.ok_or_else(no_context)?;
         let mask = Mask::of(request.update_mask.as_ref())?;
         let target = target(&context.name, &context.etag)?;
-        let fields = Fields::of(context)?;
+        let fields = Fields::of(context, write.now)?;
 
+        let id = target.id;
         let stored = self.store.update(&by.scope, &write, target, fields, mask).await;
+        let stored = stored.map_err(refusal::of_store)?;
+        self.watches.tell(&by.scope, id);
+        Ok(wire::context(stored))
+    }
+
+    async fn fork(&self, by: &By, request: pb::ForkContextRequest) -> Result<pb::Context, Status> {
+        let write = self.write(by, "ForkContext", &request.request_id, &request)?;
+        let source = Source {
+            id: named(&request.name)?,
+            count: (request.message_count > 0).then_some(request.message_count),
+        };
+        let fields = request.context.map(|context| Fields::of(context, write.now)).transpose()?;
+        let id = ContextId::new(uuid_v7(write.now, &*self.entropy));
+
+        let stored = self.store.fork(&by.scope, &write, source, id, fields).await;
         stored.map(wire::context).map_err(refusal::of_store)
     }
 
@@ -114,7 +126,10 @@ impl<C: Contexts> Service<C> {
         let write = self.write(by, "DeleteContext", &request.request_id, request)?;
         let target = target(&request.name, &request.etag)?;
 
-        self.store.delete(&by.scope, &write, target).await.map_err(refusal::of_store)
+        let id = target.id;
+        self.store.delete(&by.scope, &write, target).await.map_err(refusal::of_store)?;
+        self.watches.tell(&by.scope, id);
+        Ok(())
     }
 
     async fn append(
@@ -128,49 +143,9 @@ impl<C: Contexts> Service<C> {
 
         let stored = self.store.append(&by.scope, &write, id, messages).await;
         let heads = stored.map_err(refusal::of_store)?;
+        self.watches.tell(&by.scope, id);
         let messages = heads.iter().map(|head| wire::head(id, head)).collect();
         Ok(pb::AppendMessagesResponse { messages })
-    }
-
-    async fn messages(
-        &self,
-        by: &By,
-        request: &pb::ListMessagesRequest,
-    ) -> Result<pb::ListMessagesResponse, Status> {
-        let id = named(&request.parent)?;
-        let here = PageOf { scope: &by.scope, method: "ListMessages", parent: id.as_bytes() };
-        let after = match request.page_token.as_str() {
-            "" => 0,
-            token => {
-                let cursor = self.pages.read(here, token)?;
-                u64::from_be_bytes(cursor.try_into().map_err(|_| BadPageToken)?)
-            }
-        };
-
-        let page = self.store.messages(&by.scope, id, after, limit(request.page_size)).await;
-        let page = page.map_err(refusal::of_store)?;
-        let last = page.rows.last().filter(|_| page.more);
-        let next_page_token =
-            last.map(|last| self.pages.make(here, &last.head.n.to_be_bytes())).unwrap_or_default();
-        let messages = page.rows.into_iter().map(|message| wire::message(id, message)).collect();
-        Ok(pb::ListMessagesResponse { messages, next_page_token })
-    }
-
-    async fn window(
-        &self,
-        by: &By,
-        request: &pb::AssembleWindowRequest,
-        summarizer: &impl Summarize,
-    ) -> Result<pb::AssembleWindowResponse, Status> {
-        let id = named(&request.name)?;
-        let budget = Room { tokens: request.max_tokens.into(), bytes: ANSWER_BYTES_MAX };
-
-        let parts = assemble(&*self.store, summarizer, &by.scope, id, budget).await?;
-        Ok(pb::AssembleWindowResponse {
-            token_count: parts.iter().map(|part| part.tokens).sum(),
-            parts: parts.into_iter().map(|part| wire::part(id, part)).collect(),
-            tokenizer: tokens::TOKENIZER.to_owned(),
-        })
     }
 
     /// What the store must know of a write.
@@ -220,6 +195,7 @@ async fn counted(messages: Vec<pb::Message>) -> Result<Vec<NewMessage>, Status> 
             role: message.role,
             tokens: tokens::count(&message.text),
             text: message.text,
+            pinned: message.pinned,
         });
         counted.collect()
     };

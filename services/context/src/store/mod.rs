@@ -1,36 +1,61 @@
-//! Contexts and their messages: one trait, and a suite that every implementation of it passes.
+//! Contexts and their messages: one trait, and a suite that every implementation of it passes on every engine.
+//!
+//! ```text
+//! context.rs   contexts as stored, and their places in lists
+//! message.rs   messages as stored
+//! change.rs    what happened to a context, in order
+//! found.rs     what a search found
+//! summaries.rs what windows are made of besides messages
+//! error.rs     why the store did not do what it was asked
+//! rows/        the implementation, for both engines
+//! suite/       what it must do
+//! ```
 
-use std::{error::Error, fmt, future::Future, ops::RangeInclusive, time::Duration};
+mod change;
+mod context;
+mod error;
+mod found;
+mod message;
+mod rows;
+#[cfg(test)]
+mod suite;
+mod summaries;
 
-use mcp_store::StoreError;
+use std::{fmt, future::Future, ops::RangeInclusive, time::Duration};
+
 use mcp_tenancy::TenantScope;
 use mcp_types::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    fields::{Fields, Mask},
-    names::ContextId,
-};
-
-mod sqlite;
-#[cfg(test)]
-mod suite;
-
-pub(crate) use self::sqlite::SqliteContexts;
+pub use self::rows::Quota;
 #[cfg(test)]
 pub(crate) use self::suite::sqlite_contexts;
+pub(crate) use self::{
+    change::{Change, Event},
+    context::{Context, Fork, Place},
+    error::{ContextsError, Holding},
+    found::{Found, Hit, Search},
+    message::{Message, MessageHead, NewMessage},
+    rows::StoredContexts,
+    summaries::{Maker, Measure, Summaries, Summary},
+};
+use crate::{
+    fields::{Fields, Mask},
+    filter::{Filter, Order},
+    names::ContextId,
+};
 
 /// How long a request ID is remembered.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Messages that a context takes: a window over it must fit in memory, if only as sizes.
+/// Messages that a context takes: a first window over it reads each of them once.
 pub(crate) const MESSAGES_MAX: u64 = 1_000_000;
 
 /// Keeps contexts and their messages.
 ///
 /// What a write acknowledged is on the disk. Every method acts inside the tenant of its scope; what another
-/// tenant has looks like nothing.
+/// tenant has looks like nothing, and so does what has ended.
 pub(crate) trait Contexts: fmt::Debug + Send + Sync + 'static {
     /// Stores a new context under `id`.
     fn create(
@@ -41,6 +66,16 @@ pub(crate) trait Contexts: fmt::Debug + Send + Sync + 'static {
         fields: Fields,
     ) -> impl Future<Output = Result<Context, ContextsError>> + Send;
 
+    /// Stores a new context under `id` that shares the first messages of another; with its fields where there are none.
+    fn fork(
+        &self,
+        scope: &TenantScope,
+        write: &Write,
+        source: Source,
+        id: ContextId,
+        fields: Option<Fields>,
+    ) -> impl Future<Output = Result<Context, ContextsError>> + Send;
+
     /// Returns a context.
     fn get(
         &self,
@@ -48,11 +83,36 @@ pub(crate) trait Contexts: fmt::Debug + Send + Sync + 'static {
         id: ContextId,
     ) -> impl Future<Output = Result<Context, ContextsError>> + Send;
 
-    /// Lists contexts, newest first, those older than `after`.
+    /// Returns what a context was at one of its versions, if that is kept.
+    fn at(
+        &self,
+        scope: &TenantScope,
+        id: ContextId,
+        version: u64,
+    ) -> impl Future<Output = Result<Context, ContextsError>> + Send;
+
+    /// Returns several contexts as they are at one moment, in the order of `ids`, all or none.
+    fn many(
+        &self,
+        scope: &TenantScope,
+        ids: &[ContextId],
+    ) -> impl Future<Output = Result<Vec<Context>, ContextsError>> + Send;
+
+    /// Lists contexts, those behind `after` in the query's order.
     fn list(
         &self,
         scope: &TenantScope,
-        after: Option<Age>,
+        query: &Query,
+        after: Option<Place>,
+        limit: Limit,
+    ) -> impl Future<Output = Result<Page<Context>, ContextsError>> + Send;
+
+    /// Lists what a context was, newest first, at versions below `before`.
+    fn revisions(
+        &self,
+        scope: &TenantScope,
+        id: ContextId,
+        before: Option<u64>,
         limit: Limit,
     ) -> impl Future<Output = Result<Page<Context>, ContextsError>> + Send;
 
@@ -66,7 +126,7 @@ pub(crate) trait Contexts: fmt::Debug + Send + Sync + 'static {
         mask: Mask,
     ) -> impl Future<Output = Result<Context, ContextsError>> + Send;
 
-    /// Deletes a context and its messages.
+    /// Deletes a context and its messages, but for those that forks share.
     fn delete(
         &self,
         scope: &TenantScope,
@@ -92,13 +152,6 @@ pub(crate) trait Contexts: fmt::Debug + Send + Sync + 'static {
         limit: Limit,
     ) -> impl Future<Output = Result<Page<Message>, ContextsError>> + Send;
 
-    /// Returns the size of every message, the first one's first.
-    fn sizes(
-        &self,
-        scope: &TenantScope,
-        id: ContextId,
-    ) -> impl Future<Output = Result<Vec<MessageSize>, ContextsError>> + Send;
-
     /// Returns the messages whose numbers lie in `range`.
     fn range(
         &self,
@@ -106,6 +159,66 @@ pub(crate) trait Contexts: fmt::Debug + Send + Sync + 'static {
         id: ContextId,
         range: RangeInclusive<u64>,
     ) -> impl Future<Output = Result<Vec<Message>, ContextsError>> + Send;
+
+    /// Returns what happened to a context after `version`, in order, as far as `limit` goes.
+    fn changes(
+        &self,
+        scope: &TenantScope,
+        id: ContextId,
+        version: u64,
+        limit: Limit,
+    ) -> impl Future<Output = Result<Vec<Change>, ContextsError>> + Send;
+
+    /// Finds by words, the best first, what is behind `after`.
+    fn search(
+        &self,
+        scope: &TenantScope,
+        search: &Search,
+        limit: usize,
+        after: Option<&[u8]>,
+    ) -> impl Future<Output = Result<Found, ContextsError>> + Send;
+
+    /// Stores a context of the import `stage`, which nobody sees until it is published.
+    fn stage(
+        &self,
+        scope: &TenantScope,
+        now: Timestamp,
+        stage: Uuid,
+        id: ContextId,
+        fields: Fields,
+    ) -> impl Future<Output = Result<(), ContextsError>> + Send;
+
+    /// Appends messages to a context of the import `stage`.
+    fn stage_messages(
+        &self,
+        scope: &TenantScope,
+        now: Timestamp,
+        stage: Uuid,
+        id: ContextId,
+        messages: Vec<NewMessage>,
+    ) -> impl Future<Output = Result<(), ContextsError>> + Send;
+
+    /// Shows the contexts of the import `stage`, all at once. A repeat gets what was imported first.
+    fn publish(
+        &self,
+        scope: &TenantScope,
+        write: &Write,
+        stage: Uuid,
+        imported: Imported,
+    ) -> impl Future<Output = Result<Imported, ContextsError>> + Send;
+
+    /// Removes what is staged of an import that failed; what this misses the sweeper removes after a day.
+    fn unstage(
+        &self,
+        scope: &TenantScope,
+        stage: Uuid,
+    ) -> impl Future<Output = Result<(), ContextsError>> + Send;
+
+    /// Whether other processes write the same rows.
+    fn is_shared(&self) -> bool;
+
+    /// Removes some rows of what has ended, been deleted or been given up; says whether there is more.
+    fn sweep(&self, scope: &TenantScope) -> impl Future<Output = Result<bool, ContextsError>> + Send;
 }
 
 /// What every write is told.
@@ -141,72 +254,31 @@ pub(crate) struct Target {
     pub(crate) etag: Option<String>,
 }
 
-/// A context as stored.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(crate) struct Context {
-    /// Its ID.
+/// What a fork begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    /// The messages of this context.
     pub(crate) id: ContextId,
-    /// What the client wrote.
-    pub(crate) fields: Fields,
-    /// Counts changes, from 1.
-    pub(crate) version: u64,
-    /// When it was stored.
-    pub(crate) created: Timestamp,
-    /// When it, or its messages, last changed.
-    pub(crate) updated: Timestamp,
-    /// How many messages it has.
-    pub(crate) message_count: u64,
+    /// So many of them; `None` means all.
+    pub(crate) count: Option<u64>,
 }
 
-/// Where a context stands in the list.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Age {
-    /// When it was stored.
-    pub(crate) created: Timestamp,
-    /// Tells apart what was stored in the same millisecond.
-    pub(crate) id: ContextId,
+/// Which contexts to list, and how.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Query {
+    /// Which.
+    pub(crate) filter: Filter,
+    /// In which order.
+    pub(crate) order: Order,
 }
 
-/// A message to be appended.
-#[derive(Clone, Debug)]
-pub(crate) struct NewMessage {
-    /// Who said it, as the wire numbers roles.
-    pub(crate) role: i32,
-    /// What was said.
-    pub(crate) text: String,
-    /// Its length in tokens.
-    pub(crate) tokens: u32,
-}
-
-/// A message without its text.
+/// What an import stored.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(crate) struct MessageHead {
-    /// Its number in its context, from 1.
-    pub(crate) n: u64,
-    /// Who said it, as the wire numbers roles.
-    pub(crate) role: i32,
-    /// Its length in tokens.
-    pub(crate) tokens: u32,
-    /// When it was stored.
-    pub(crate) created: Timestamp,
-}
-
-/// A message.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Message {
-    /// All but its text.
-    pub(crate) head: MessageHead,
-    /// What was said.
-    pub(crate) text: String,
-}
-
-/// How long a message is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct MessageSize {
-    /// In tokens.
-    pub(crate) tokens: u32,
-    /// In bytes.
-    pub(crate) bytes: u32,
+pub(crate) struct Imported {
+    /// The contexts' names in the file, and their names now, in the order of the file.
+    pub(crate) contexts: Vec<(String, ContextId)>,
+    /// How many messages they have together.
+    pub(crate) messages: u64,
 }
 
 /// How long a page may be.
@@ -225,65 +297,4 @@ pub(crate) struct Page<T> {
     pub(crate) rows: Vec<T>,
     /// Whether rows follow.
     pub(crate) more: bool,
-}
-
-/// Why the store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ContextsError {
-    /// The tenant has no such context.
-    #[error("the tenant has no such context")]
-    NotFound,
-    /// The context was changed since the client read it.
-    #[error("the etag is not the context's current one")]
-    EtagMismatch,
-    /// The request ID stands for another body.
-    #[error("the request ID was used with another body")]
-    RequestIdReused,
-    /// The context holds [`MESSAGES_MAX`] messages.
-    #[error("the context takes no more messages")]
-    Full,
-    /// The database could not serve.
-    #[error("cannot use the store")]
-    Store(#[from] StoreError),
-    /// What is written in a column cannot be read, or not be written.
-    #[error("cannot {doing}")]
-    Unreadable {
-        /// What was being done, as a verb phrase.
-        doing: &'static str,
-        /// What is wrong with it.
-        #[source]
-        source: Box<dyn Error + Send + Sync>,
-    },
-}
-
-// === impl Context ===
-
-impl Context {
-    /// Where it stands in the list.
-    pub(crate) fn age(&self) -> Age {
-        Age { created: self.created, id: self.id }
-    }
-
-    /// Bytes of text in it, about as many as it takes on the wire.
-    pub(crate) fn bytes(&self) -> u64 {
-        let Fields { kind, title, description, tags } = &self.fields;
-        let tags: usize = tags.iter().map(String::len).sum();
-        (kind.len() + title.len() + description.len() + tags) as u64
-    }
-}
-
-// === impl Age ===
-
-impl Age {
-    /// As the cursor of a page token.
-    pub(crate) fn to_cursor(self) -> Vec<u8> {
-        [&self.created.unix_millis().to_be_bytes()[..], self.id.as_bytes()].concat()
-    }
-
-    /// Reads what [`Self::to_cursor`] wrote.
-    pub(crate) fn from_cursor(cursor: &[u8]) -> Option<Self> {
-        let (created, id) = cursor.split_first_chunk::<8>()?;
-        let created = Timestamp::from_unix_millis(i64::from_be_bytes(*created));
-        Some(Self { created, id: ContextId::from_slice(id)? })
-    }
 }

@@ -1,39 +1,68 @@
-//! Plans a window over a context: which messages go verbatim, which summarised, within a budget.
+//! Makes windows: a context's messages within a budget, what is pinned and what is newest word for word, what is older
+//! summarised.
 //!
-//! Pure: sizes and a budget in, steps out, the same for the same. What each step needs is fetched and
-//! summarised in `assemble.rs`. The newest messages go verbatim as far as three quarters of the budget
-//! allow, the newest of all even if it needs the rest. What is older is summarised in segments whose
-//! borders depend on the messages before them alone, so that a context that grows keeps its borders.
+//! ```text
+//! tree.rs      segments: runs of messages whose borders never move
+//! newest.rs    what goes word for word: as many of the newest as three quarters of the budget take
+//! older.rs     what becomes of the segments before them, and how long each summary may be
+//! share.rs     lengths of summaries, shared out
+//! condense.rs  a segment's summary: the one that is kept, or a new one
+//! upstream.rs  the summarization service
+//! ```
+//!
+//! The same state gives the same window, whoever asks and however often: what is in it follows from the messages, the
+//! budget and the tokenizer alone, and a summary once made is kept and is what everybody gets. Nothing is left out
+//! unsaid: each message is in the range of some part, if only of one without text where the budget has no room; and
+//! where a summary is needed that nobody can make now, there is no window.
 
-mod assemble;
+mod condense;
+mod newest;
+mod older;
+mod share;
+mod tree;
 mod upstream;
 
-use std::ops::{Add, Range, Sub};
+use std::{
+    future::Future,
+    ops::{Add, RangeInclusive, Sub},
+};
 
-use crate::store::MessageSize;
+use mcp_tenancy::TenantScope;
+use tokio::sync::Semaphore;
+use tonic::Status;
 
-pub(crate) use self::{
-    assemble::{Part, Summarize, assemble},
-    upstream::Upstream,
+use self::tree::Segment;
+pub(crate) use self::upstream::Upstream;
+use crate::{
+    names::ContextId,
+    refusal,
+    store::{Contexts, Measure, Message, Summaries},
+    tokens::{Tokenizer, aside},
 };
 
 /// Bytes of an answer that are not text, for each part: two names, counts and tags.
-pub(crate) const PART_BYTES: u64 = 192;
+pub(crate) const PART_BYTES: u64 = 256;
 
-/// Text that one call to the summarization service carries.
-const SEGMENT_BYTES_MAX: u64 = 2 * 1024 * 1024;
-/// Messages that one call carries: a row in memory costs more than a short text.
-const SEGMENT_MESSAGES_MAX: usize = 65_536;
-/// Calls that one window may cost. What lies before them is named, but not told.
-const SEGMENTS_MAX: usize = 16;
-/// A summary below this says too little to be worth a call, where there is a choice.
-const SUMMARY_TOKENS_MIN: u64 = 16;
-/// The longest summary that the summarization service makes.
-const SUMMARY_TOKENS_MAX: u64 = 200_000;
-/// Between two messages in a segment's text.
-const SEPARATOR: &str = "\n\n";
-/// Held back from verbatim text, so that the summaries' parts find room.
-const RESERVED_BYTES: u64 = (SEGMENTS_MAX as u64 + 1) * PART_BYTES;
+/// Calls to the summarization service under way at once for one window; so many segments' texts are in memory.
+const CALLS_AT_ONCE: usize = 2;
+
+/// Makes a long text short.
+pub(crate) trait Summarize: Sync {
+    /// What makes the summaries.
+    fn engine(&self) -> &Engine;
+
+    /// Summarises `text` in about `words` words.
+    fn summarize(&self, text: String, words: u32) -> impl Future<Output = Result<String, Status>> + Send;
+}
+
+/// What makes summaries: a part of what they are kept under.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Engine {
+    /// Its name, as the summarization service knows it.
+    pub(crate) name: String,
+    /// The digest of its model; empty where it has none.
+    pub(crate) model: String,
+}
 
 /// What a window may hold, or what parts of it take.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -44,115 +73,157 @@ pub(crate) struct Room {
     pub(crate) bytes: u64,
 }
 
-/// One step of a window: a run of messages, numbered from 1, and what becomes of them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Step {
-    /// The first message.
+/// A part of a window.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Part {
+    /// A message's text, or the summary of several.
+    pub(crate) text: String,
+    /// Who said it; 0 for a summary.
+    pub(crate) role: i32,
+    /// Whether it is a summary.
+    pub(crate) summarized: bool,
+    /// Whether it is there because it is pinned.
+    pub(crate) pinned: bool,
+    /// What made the summary.
+    pub(crate) engine: String,
+    /// The first message that it stands for.
     pub(crate) first: u64,
-    /// The last message.
+    /// The last message that it stands for.
     pub(crate) last: u64,
-    /// What becomes of them.
-    pub(crate) how: How,
+    /// Its length in tokens.
+    pub(crate) tokens: u32,
 }
 
-/// What becomes of a run of messages.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum How {
-    /// Each is a part of its own, word for word.
-    Verbatim,
-    /// They are one part, summarised within this room.
-    Summarized(Room),
-    /// They are one part without text: the budget leaves them no room, or they hold no words.
-    Named,
+/// A window in the making.
+struct Making<'a, S, Z> {
+    store: &'a S,
+    summarizer: &'a Z,
+    scope: &'a TenantScope,
+    id: ContextId,
+    tokenizer: Tokenizer,
+    calls: Semaphore,
 }
 
-/// Plans a window over messages of these sizes, the oldest first.
-pub(crate) fn plan(sizes: &[MessageSize], budget: Room) -> Vec<Step> {
-    let count = sizes.len();
-    if count == 0 {
-        return Vec::new();
-    }
-    if verbatim(sizes).fits(budget) {
-        return vec![step(0..count, How::Verbatim)];
-    }
+/// Makes a window over the context `id`.
+pub(crate) async fn assemble(
+    store: &(impl Contexts + Summaries),
+    summarizer: &impl Summarize,
+    scope: &TenantScope,
+    id: ContextId,
+    tokenizer: Tokenizer,
+    budget: Room,
+) -> Result<Vec<Part>, Status> {
+    let calls = Semaphore::new(CALLS_AT_ONCE);
+    let making = Making { store, summarizer, scope, id, tokenizer, calls };
+    // What is appended from here on is for the next window.
+    let count = store.get(scope, id).await.map_err(refusal::of_store)?.message_count;
 
-    let reserved = Room { tokens: 0, bytes: RESERVED_BYTES };
-    let budget = budget - reserved;
-    let tail = count - newest(sizes, budget);
-    let left = budget - verbatim(&sizes[tail..]);
+    let mut parts = making.pinned(budget).await?;
+    let left = budget - taken(&parts);
+    let newest = making.newest(count, left).await?;
+    let left = left - taken(&newest.parts);
+    parts.extend(making.older(newest.first, count, left).await?);
+    parts.extend(newest.parts);
+    // What is pinned within a summarised segment stands behind the segment's summary.
+    parts.sort_by_key(|part| (part.first, !part.summarized));
+    Ok(parts)
+}
 
-    let mut segments = segments(&sizes[..tail.min(count - 1)]);
-    let mut weights: Vec<u64> = segments.iter().map(|segment| tokens(&sizes[segment.clone()])).collect();
-    if tail == count {
-        // Not even the newest fits. It has the most to say of what comes next: half of the room is its own.
-        weights.push(weights.iter().sum::<u64>().max(1));
-        segments.push(count - 1..count);
-    }
+/// What parts take together.
+fn taken(parts: &[Part]) -> Room {
+    parts.iter().fold(Room::default(), |room, part| room + part.room())
+}
 
-    let told = usize::try_from(left.tokens / SUMMARY_TOKENS_MIN).unwrap_or(usize::MAX).clamp(1, SEGMENTS_MAX);
-    let untold = segments.len().saturating_sub(told);
-    let whole: u64 = weights[untold..].iter().sum();
-    let mut steps: Vec<Step> = Vec::new();
-    for (i, segment) in segments.into_iter().enumerate() {
-        let room = if i < untold { Room::default() } else { left.share(weights[i], whole) };
-        match steps.last_mut() {
-            Some(before) if room.tokens == 0 && before.how == How::Named => before.last = segment.end as u64,
-            _ if room.tokens == 0 => steps.push(step(segment, How::Named)),
-            _ => steps.push(step(segment, How::Summarized(room))),
+// === impl Making ===
+
+impl<S: Contexts + Summaries, Z: Summarize> Making<'_, S, Z> {
+    /// What is pinned.
+    async fn pinned(&self, budget: Room) -> Result<Vec<Part>, Status> {
+        let measure = self.store.measure_pinned(self.scope, self.id).await.map_err(refusal::of_store)?;
+        if measure.messages == 0 {
+            return Ok(Vec::new());
         }
-    }
-    if tail < count {
-        steps.push(step(tail..count, How::Verbatim));
-    }
-    steps
-}
-
-/// How many of the newest messages go verbatim.
-fn newest(sizes: &[MessageSize], budget: Room) -> usize {
-    let most = Room { tokens: budget.tokens * 3 / 4, bytes: budget.bytes * 3 / 4 };
-    let mut taken = Room::default();
-    let mut kept = 0;
-    for size in sizes.iter().rev() {
-        taken = taken + verbatim(std::slice::from_ref(size));
-        if !taken.fits(if kept == 0 { budget } else { most }) {
-            break;
+        // Sizes first: what cannot fit is not read.
+        let least = self.least(measure);
+        if !least.fits(budget) {
+            return Err(refusal::pinned_too_long(least, budget));
         }
-        kept += 1;
-    }
-    kept
-}
-
-/// Cuts messages into runs whose joined texts one call can carry.
-fn segments(sizes: &[MessageSize]) -> Vec<Range<usize>> {
-    let mut segments = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (i, size) in sizes.iter().enumerate() {
-        let longer = bytes + SEPARATOR.len() as u64 + u64::from(size.bytes);
-        if i > start && (longer > SEGMENT_BYTES_MAX || i - start == SEGMENT_MESSAGES_MAX) {
-            segments.push(start..i);
-            (start, bytes) = (i, u64::from(size.bytes));
-        } else {
-            bytes = if i == start { u64::from(size.bytes) } else { longer };
+        let pinned = self.store.pinned(self.scope, self.id).await.map_err(refusal::of_store)?;
+        let mut parts = self.counted(pinned).await?;
+        let taken = taken(&parts);
+        if !taken.fits(budget) {
+            return Err(refusal::pinned_too_long(taken, budget));
         }
+        parts.iter_mut().for_each(|part| part.pinned = true);
+        Ok(parts)
     }
-    if start < sizes.len() {
-        segments.push(start..sizes.len());
+
+    async fn measure(&self, segments: Vec<Segment>) -> Result<Vec<(Segment, Measure)>, Status> {
+        let runs: Vec<_> = segments.iter().map(|segment| segment.range()).collect();
+        let measures = self.store.measure(self.scope, self.id, &runs).await.map_err(refusal::of_store)?;
+        Ok(segments.into_iter().zip(measures).collect())
     }
-    segments
+
+    /// The messages in `run` that are not pinned.
+    async fn messages(&self, run: RangeInclusive<u64>) -> Result<Vec<Message>, Status> {
+        let count = run.end() - run.start() + 1;
+        let messages = self.store.range(self.scope, self.id, run).await.map_err(refusal::of_store)?;
+        // The context was deleted since its messages were counted.
+        if messages.len() as u64 != count {
+            return Err(mcp_rpc::not_found());
+        }
+        Ok(messages.into_iter().filter(|message| !message.head.pinned).collect())
+    }
+
+    /// Messages word for word.
+    async fn counted(&self, messages: Vec<Message>) -> Result<Vec<Part>, Status> {
+        let tokenizer = self.tokenizer;
+        if tokenizer == Tokenizer::UnicodeWords {
+            return Ok(messages.into_iter().map(Part::from).collect());
+        }
+        let bytes = messages.iter().map(|message| message.text.len()).sum();
+        let recount = move |message: Message| {
+            let tokens = tokenizer.count(&message.text);
+            Part { tokens, ..message.into() }
+        };
+        aside(tokenizer, bytes, move || messages.into_iter().map(recount).collect()).await
+    }
+
+    /// The least that messages of this measure take word for word.
+    fn least(&self, measure: Measure) -> Room {
+        let Measure { messages, tokens, bytes } = measure;
+        Room { tokens: self.tokenizer.least(tokens, bytes), bytes: bytes + messages * PART_BYTES }
+    }
 }
 
-fn verbatim(sizes: &[MessageSize]) -> Room {
-    sizes.iter().fold(Room::default(), |room, size| {
-        room + Room { tokens: size.tokens.into(), bytes: u64::from(size.bytes) + PART_BYTES }
-    })
+// === impl Part ===
+
+impl Part {
+    fn room(&self) -> Room {
+        Room { tokens: self.tokens.into(), bytes: self.text.len() as u64 + PART_BYTES }
+    }
 }
 
-fn tokens(sizes: &[MessageSize]) -> u64 {
-    sizes.iter().map(|size| u64::from(size.tokens)).sum()
+impl From<Message> for Part {
+    fn from(Message { head, text }: Message) -> Self {
+        Self { text, role: head.role, first: head.n, last: head.n, tokens: head.tokens, ..Self::default() }
+    }
 }
 
-fn step(range: Range<usize>, how: How) -> Step {
-    Step { first: range.start as u64 + 1, last: range.end as u64, how }
+// === impl Engine ===
+
+impl Engine {
+    /// Its name, and after a `/` its model where it has one.
+    fn on_the_wire(&self) -> String {
+        if self.model.is_empty() { self.name.clone() } else { format!("{}/{}", self.name, self.model) }
+    }
+}
+
+impl Default for Engine {
+    /// The one that every platform has: it picks sentences, by rules alone.
+    fn default() -> Self {
+        Self { name: "extractive".to_owned(), model: String::new() }
+    }
 }
 
 // === impl Room ===
@@ -162,13 +233,14 @@ impl Room {
         self.tokens <= within.tokens && self.bytes <= within.bytes
     }
 
-    /// The share of one who has `weight` of `whole`, rounded down.
-    fn share(self, weight: u64, whole: u64) -> Self {
-        let of = |amount: u64| {
-            let share = u128::from(amount) * u128::from(weight) / u128::from(whole.max(1));
-            u64::try_from(share).unwrap_or(amount)
-        };
-        Self { tokens: of(self.tokens).min(SUMMARY_TOKENS_MAX), bytes: of(self.bytes) }
+    /// The room of each of `count` that share it.
+    fn split(self, count: u64) -> Self {
+        Self { tokens: self.tokens / count.max(1), bytes: self.bytes / count.max(1) }
+    }
+
+    /// Three quarters of it.
+    fn most(self) -> Self {
+        Self { tokens: self.tokens * 3 / 4, bytes: self.bytes * 3 / 4 }
     }
 }
 

@@ -4,11 +4,15 @@ use super::*;
 
 pub(super) async fn a_context_is_read_back_as_it_was_stored(contexts: impl Contexts) {
     let acme = scope("acme");
+    let value = prost_types::Value { kind: Some(prost_types::value::Kind::NumberValue(0.1)) };
+    let data = prost_types::Struct { fields: [("number".to_owned(), value)].into() };
     let fields = Fields {
         kind: "chat".to_owned(),
         title: "Überall \u{1f600} \"'--;".to_owned(),
         description: "two\nlines".to_owned(),
         tags: vec!["b".to_owned(), "a,\"]".to_owned()],
+        data: Data::of(Some(&data)).expect("within the bounds"),
+        expires: Some(time(1_000)),
     };
 
     let stored = contexts.create(&acme, &at(7), id(), fields.clone()).await.expect("stored");
@@ -30,10 +34,9 @@ pub(super) async fn a_context_is_unknown_to_every_other_tenant(contexts: impl Co
     );
     absent(contexts.append(&globex, &at(9), id, said(&["x"])).await);
     absent(contexts.messages(&globex, id, 0, ALL).await);
-    absent(contexts.sizes(&globex, id).await);
     absent(contexts.delete(&globex, &at(9), target(id)).await);
     assert_eq!(contexts.range(&globex, id, 1..=1).await.expect("nothing"), []);
-    assert_eq!(contexts.list(&globex, None, ALL).await.expect("nothing").rows, []);
+    assert_eq!(contexts.list(&globex, &Query::default(), None, ALL).await.expect("nothing").rows, []);
     assert_eq!(contexts.get(&acme, id).await.expect("still there").message_count, 1);
 }
 
@@ -54,8 +57,9 @@ pub(super) async fn a_list_begins_with_the_newest_and_pages_through_all(contexts
     let mut listed = Vec::new();
     let mut after = None;
     loop {
-        let page = contexts.list(&acme, after, Limit { rows: 2, ..ALL }).await.expect("a page");
-        after = page.rows.last().map(Context::age);
+        let page =
+            contexts.list(&acme, &Query::default(), after, Limit { rows: 2, ..ALL }).await.expect("a page");
+        after = page.rows.last().map(|last| last.place(Order::default()));
         listed.extend(page.rows.iter().map(|context| context.created));
         if !page.more {
             break;
@@ -75,8 +79,9 @@ pub(super) async fn contexts_of_one_millisecond_are_told_apart(contexts: impl Co
     let mut listed = Vec::new();
     let mut after = None;
     while listed.len() < 7 {
-        let page = contexts.list(&acme, after, Limit { rows: 3, ..ALL }).await.expect("a page");
-        after = page.rows.last().map(Context::age);
+        let page =
+            contexts.list(&acme, &Query::default(), after, Limit { rows: 3, ..ALL }).await.expect("a page");
+        after = page.rows.last().map(|last| last.place(Order::default()));
         listed.extend(page.rows.iter().map(|context| context.id));
     }
 
@@ -90,7 +95,8 @@ pub(super) async fn a_list_page_ends_before_its_bytes(contexts: impl Contexts) {
         create(&contexts, &acme, &"t".repeat(100)).await;
     }
 
-    let page = contexts.list(&acme, None, Limit { rows: 200, bytes: 250 }).await.expect("a page");
+    let page =
+        contexts.list(&acme, &Query::default(), None, Limit { rows: 200, bytes: 250 }).await.expect("a page");
 
     assert_eq!((page.rows.len(), page.more), (2, true));
 }
@@ -146,7 +152,7 @@ pub(super) async fn a_deleted_context_is_gone_with_its_messages(contexts: impl C
     absent(contexts.get(&acme, id).await);
     absent(contexts.messages(&acme, id, 0, ALL).await);
     assert_eq!(contexts.range(&acme, id, 1..=2).await.expect("nothing"), []);
-    assert_eq!(contexts.list(&acme, None, ALL).await.expect("nothing").rows, []);
+    assert_eq!(contexts.list(&acme, &Query::default(), None, ALL).await.expect("nothing").rows, []);
     absent(contexts.delete(&acme, &at(9), target(id)).await);
 }
 

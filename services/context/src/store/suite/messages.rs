@@ -86,12 +86,13 @@ pub(super) async fn messages_keep_their_text_byte_for_byte(contexts: impl Contex
     assert_eq!(texts(&contexts.range(&acme, id, 1..=4).await.expect("all")), said);
 }
 
-pub(super) async fn sizes_are_those_of_the_texts(contexts: impl Contexts) {
+pub(super) async fn sizes_are_those_of_the_texts(contexts: impl Contexts + Summaries) {
     let acme = scope("acme");
     let id = create(&contexts, &acme, "t").await.id;
     append(&contexts, &acme, id, &["one two", "…"]).await;
 
-    let sizes = contexts.sizes(&acme, id).await.expect("sizes");
+    let sizes = contexts.measure(&acme, id, &[1..=1, 2..=2]).await.expect("sizes");
 
-    assert_eq!(sizes, [MessageSize { tokens: 2, bytes: 7 }, MessageSize { tokens: 0, bytes: 3 }]);
+    let of = |tokens, bytes| Measure { messages: 1, tokens, bytes };
+    assert_eq!(sizes, [of(2, 7), of(0, 3)]);
 }

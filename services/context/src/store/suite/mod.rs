@@ -1,20 +1,31 @@
 //! What every implementation of [`Contexts`] must do.
 
+mod changes;
 mod contexts;
+mod ends;
+mod forks;
+mod imports;
+mod lists;
 mod messages;
+mod quotas;
 mod repeats;
+mod searches;
+mod summaries;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use futures_util::future::join_all;
 use mcp_proto::context::v1 as pb;
+use mcp_secrets::{SealedStore, SealedWrapping};
+use mcp_store::{Db, Engine, Keys, Options};
 use mcp_tenancy::TenantScope;
-use mcp_testkit::TestIssuer;
+use mcp_testkit::{ManualClock, TestIssuer};
 use mcp_types::{SystemEntropy, Timestamp, uuid_v7};
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::{etag::etag, tokens};
+use crate::{data::Data, etag::etag, filter::Order, tokens};
 
 /// Runs every specification against one implementation; `$fresh` gives an empty store and what keeps it alive.
 macro_rules! suite {
@@ -50,20 +61,89 @@ macro_rules! suite {
                 requests_at_once_under_one_id_write_once,
                 a_refused_write_is_not_remembered,
             );
+            suite!(@in lists, $fresh,
+                a_filter_lets_through_what_it_says,
+                a_list_is_ordered_as_it_is_asked,
+                several_are_got_together_or_none,
+                every_page_of_a_long_list_is_as_long_and_none_comes_twice,
+            );
+            suite!(@in changes, $fresh,
+                changes_are_told_in_order_without_a_gap,
+                changes_are_read_in_pieces,
+                what_was_forgotten_is_refused_and_not_left_out,
+                an_old_version_is_read_as_it_was,
+                only_the_newest_revisions_are_kept,
+            );
+            suite!(@in forks, $fresh,
+                a_fork_shares_what_was_said_and_no_more,
+                a_fork_outlives_what_it_was_forked_from,
+                a_fork_of_a_fork_reads_through_all_of_them,
+                a_fork_has_its_own_or_its_parents_fields,
+                a_fork_takes_no_message_that_is_not_there,
+                forks_are_so_deep_and_no_deeper,
+            );
+            suite!(@in searches, $fresh,
+                words_are_found_where_they_were_said,
+                what_was_changed_or_deleted_is_not_found_any_more,
+                a_search_keeps_to_its_filter_and_its_context,
+                a_search_pages_through_its_hits,
+                a_fork_is_found_by_what_it_shares,
+                another_tenants_words_are_not_found,
+            );
+            suite!(@in summaries, $fresh,
+                runs_are_measured_without_what_is_pinned,
+                what_is_pinned_is_found_in_order_and_in_forks,
+                the_first_summary_is_the_one_that_is_kept,
+                a_summary_is_its_makers_and_its_messages_alone,
+                a_summary_goes_with_its_context,
+            );
+            suite!(@in imports, $fresh,
+                what_is_staged_is_not_seen_until_it_is_published,
+                what_is_given_up_is_swept,
+            );
+            suite!(@timed ends, $fresh,
+                what_has_ended_is_gone_at_once_and_its_rows_soon_after,
+                a_long_context_is_removed_bit_by_bit,
+                an_end_can_be_put_off,
+            );
+            suite!(@timed quotas, $fresh,
+                a_tenant_holds_so_many_contexts_messages_and_bytes,
+                what_is_deleted_makes_room,
+            );
         }
     };
     (@in $group:ident, $fresh:expr, $($spec:ident,)+) => {
         $(
             #[tokio::test]
             async fn $spec() {
-                let (contexts, _alive) = $fresh.await;
-                super::$group::$spec(contexts).await;
+                let fresh = $fresh.await;
+                super::$group::$spec(fresh.contexts.clone()).await;
+                fresh.end().await;
+            }
+        )+
+    };
+    (@timed $group:ident, $fresh:expr, $($spec:ident,)+) => {
+        $(
+            #[tokio::test]
+            async fn $spec() {
+                let fresh = $fresh.await;
+                super::$group::$spec(&fresh).await;
+                fresh.end().await;
             }
         )+
     };
 }
 
-suite!(sqlite, super::sqlite_contexts());
+suite!(sqlite, super::Fresh::sqlite());
+
+/// An empty store, its clock, and what it lives in.
+pub(crate) struct Fresh {
+    /// The store.
+    pub(crate) contexts: StoredContexts,
+    /// What it goes by.
+    pub(crate) clock: Arc<ManualClock>,
+    folder: TempDir,
+}
 
 const ALL: Limit = Limit { rows: 200, bytes: 1 << 20 };
 
@@ -89,7 +169,7 @@ fn said(texts: &[&str]) -> Vec<NewMessage> {
     let role = pb::Role::User.into();
     texts
         .iter()
-        .map(|&text| NewMessage { role, text: text.to_owned(), tokens: tokens::count(text) })
+        .map(|&text| NewMessage { role, text: text.to_owned(), tokens: tokens::count(text), pinned: false })
         .collect()
 }
 
@@ -134,10 +214,48 @@ fn scope(tenant: &str) -> TenantScope {
     TestIssuer::new().scope(tenant)
 }
 
-/// An empty store, and the folder that it is in.
-pub(crate) async fn sqlite_contexts() -> (SqliteContexts, tempfile::TempDir) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let service = "context".parse().expect("a name");
-    let contexts = SqliteContexts::open(folder.path(), &service, 4).await.expect("opens");
+/// What every tenant holds at most in these specifications.
+const QUOTA: Quota = Quota { contexts_max: 2_000, messages_max: 20_000, bytes_max: 64 << 20 };
+
+// === impl Fresh ===
+
+impl Fresh {
+    /// In files.
+    pub(crate) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = ManualClock::standing(time(10));
+        let options = Options { files_open_max: 4, ..Self::options(&folder, &clock) };
+        let service = "context".parse().expect("a name");
+        let db = Db::open(folder.path(), &service, options).await.expect("opens");
+        Self { contexts: StoredContexts::new(db, Engine::Sqlite, clock.clone(), QUOTA), clock, folder }
+    }
+
+    fn options(folder: &TempDir, clock: &Arc<ManualClock>) -> Options {
+        let entropy: Arc<SystemEntropy> = Arc::new(SystemEntropy);
+        let secrets = SealedStore::open(
+            &folder.path().join("secrets"),
+            &folder.path().join("master.key"),
+            entropy.clone(),
+        )
+        .expect("opens");
+        let wrapping = Arc::new(SealedWrapping::new(secrets, entropy.clone()));
+        let keys = Keys { clock: clock.clone(), ..Keys::new(wrapping) };
+        Options { keys: Some(keys), ..StoredContexts::options() }
+    }
+
+    /// The same with another quota.
+    fn with_quota(&self, quota: Quota) -> StoredContexts {
+        StoredContexts::new(self.contexts.db().clone(), Engine::Sqlite, self.clock.clone(), quota)
+    }
+
+    async fn end(self) {
+        self.contexts.db().close().await;
+        drop(self.folder);
+    }
+}
+
+/// An empty store in files, and the folder that it is in.
+pub(crate) async fn sqlite_contexts() -> (StoredContexts, TempDir) {
+    let Fresh { contexts, folder, .. } = Fresh::sqlite().await;
     (contexts, folder)
 }

@@ -32,7 +32,7 @@ pub(super) async fn a_request_id_with_another_body_is_refused(contexts: impl Con
     let refused = contexts.create(&acme, &once(1, "alice", "CreateContext", 2), id(), titled("u")).await;
 
     assert!(matches!(refused, Err(ContextsError::RequestIdReused)), "{refused:?}");
-    assert_eq!(contexts.list(&acme, None, ALL).await.expect("listed").rows.len(), 1);
+    assert_eq!(contexts.list(&acme, &Query::default(), None, ALL).await.expect("listed").rows.len(), 1);
 }
 
 pub(super) async fn request_ids_are_scoped(contexts: impl Contexts) {
@@ -48,7 +48,7 @@ pub(super) async fn request_ids_are_scoped(contexts: impl Contexts) {
     let elsewhere = once(1, "alice", "CreateContext", 2);
     contexts.create(&globex, &elsewhere, id(), titled("v")).await.expect("stored");
 
-    assert_eq!(contexts.list(&acme, None, ALL).await.expect("listed").rows.len(), 2);
+    assert_eq!(contexts.list(&acme, &Query::default(), None, ALL).await.expect("listed").rows.len(), 2);
 }
 
 pub(super) async fn a_request_id_is_forgotten_after_a_day(contexts: impl Contexts) {
@@ -87,7 +87,7 @@ pub(super) async fn requests_at_once_under_one_id_write_once(contexts: impl Cont
     let created: Vec<_> = created.into_iter().map(|answer| answer.expect("an answer")).collect();
     assert!(created.iter().all(|answer| *answer == created[0]), "{created:?}");
     assert_eq!(contexts.get(&acme, into).await.expect("read").message_count, 2);
-    assert_eq!(contexts.list(&acme, None, ALL).await.expect("listed").rows.len(), 2);
+    assert_eq!(contexts.list(&acme, &Query::default(), None, ALL).await.expect("listed").rows.len(), 2);
 }
 
 pub(super) async fn a_refused_write_is_not_remembered(contexts: impl Contexts) {

@@ -2,9 +2,6 @@
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// The tokenizer's name on the wire.
-pub(crate) const TOKENIZER: &str = "unicode-words";
-
 /// How many tokens `text` has.
 pub(crate) fn count(text: &str) -> u32 {
     u32::try_from(text.unicode_words().count()).unwrap_or(u32::MAX)
@@ -13,7 +10,7 @@ pub(crate) fn count(text: &str) -> u32 {
 /// As much of the beginning of `text` as `tokens` and `bytes` allow, and how many tokens that is.
 ///
 /// Cuts behind a word, never within one.
-pub(crate) fn cut(text: &str, tokens: u32, bytes: usize) -> (&str, u32) {
+pub(super) fn cut(text: &str, tokens: u32, bytes: usize) -> (&str, u32) {
     let mut kept = 0;
     let mut end = 0;
     for (start, word) in text.unicode_word_indices() {

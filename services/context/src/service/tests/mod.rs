@@ -1,6 +1,9 @@
 //! The methods over a real store, with a clock that stands; only the mesh is not there.
 
-use std::collections::HashSet;
+mod transfer;
+mod watch;
+
+use std::{collections::HashSet, time::Duration};
 
 use mcp_rpc::{not_found, reason_of};
 use mcp_secrets::Secret;
@@ -10,7 +13,10 @@ use prost::Message as _;
 use tonic::{Code, transport::Endpoint};
 
 use super::*;
-use crate::store::{SqliteContexts, sqlite_contexts};
+use crate::{
+    store::{StoredContexts, sqlite_contexts},
+    window::{Engine, Summarize},
+};
 
 /// What gRPC clients take unless told otherwise.
 const CLIENT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -22,12 +28,15 @@ struct Still;
 
 /// The service, and the folder that it lives in.
 struct World {
-    service: Service<SqliteContexts>,
+    service: Service<StoredContexts>,
     _folder: tempfile::TempDir,
 }
 
 /// Summarises everything in two words.
-struct Terse;
+#[derive(Default)]
+struct Terse {
+    engine: Engine,
+}
 
 impl Clock for Still {
     fn now(&self) -> Timestamp {
@@ -36,6 +45,10 @@ impl Clock for Still {
 }
 
 impl Summarize for Terse {
+    fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     async fn summarize(&self, _: String, _: u32) -> Result<String, Status> {
         Ok("in short".to_owned())
     }
@@ -46,10 +59,13 @@ impl World {
         let (store, folder) = sqlite_contexts().await;
         let service = Service {
             store: Arc::new(store),
-            pages: PageTokens::under(&Secret::draw(32, &SystemEntropy)),
+            pages: PageTokens::under(&Secret::draw(32, &SystemEntropy), Arc::new(SystemEntropy)),
             clock: Arc::new(Still),
             entropy: Arc::new(SystemEntropy),
             summarization: Endpoint::from_static("http://127.0.0.1:1").connect_lazy(),
+            watches: Arc::new(Watches::new(4)),
+            tenants: Arc::default(),
+            stop: Stop::default(),
         };
         Self { service, _folder: folder }
     }
@@ -191,7 +207,7 @@ async fn another_tenants_context_looks_like_no_context() {
             world.service.delete(&mallory, &delete).await,
             world.service.append(&mallory, saying(name, &["x"])).await.map(drop),
             world.reads(&mallory, name, "").await.map(drop),
-            world.service.window(&mallory, &window, &Terse).await.map(drop),
+            world.service.window(&mallory, &window, &Terse::default()).await.map(drop),
         ] {
             let heard = heard.expect_err("nothing there");
             let always = not_found();
@@ -290,9 +306,9 @@ async fn a_window_cites_its_messages_by_name() {
     let (world, alice) = (World::start().await, user("acme", "alice"));
     let name = world.creates(&alice, "t").await.name;
     world.says(&alice, &name, &["a b c d e f g h i j", "k l m n o p q", "the newest one"]).await;
-    let request = pb::AssembleWindowRequest { name: name.clone(), max_tokens: 16, ..Default::default() };
+    let request = pb::AssembleWindowRequest { name: name.clone(), max_tokens: 18, ..Default::default() };
 
-    let window = world.service.window(&alice, &request, &Terse).await.expect("a window");
+    let window = world.service.window(&alice, &request, &Terse::default()).await.expect("a window");
 
     let parts: Vec<_> = window.parts.iter().map(|part| (part.text.as_str(), part.summarized)).collect();
     assert_eq!(parts, [("in short", true), ("k l m n o p q", false), ("the newest one", false)]);
