@@ -10,7 +10,10 @@ use mcp_types::ServiceName;
 
 use crate::{
     Config, Escrow, Keeper, Master, SealedStore, SealedWrapping, Secret, Secrets, SecretsError, Wrapping,
-    config::Sealed, sealed::read_passphrase, vault::Vault,
+    config::Sealed,
+    sealed::read_passphrase,
+    signing::{LocalKeys, SigningKeys},
+    vault::Vault,
 };
 
 /// What keeps a service's secrets and its tenants' wrapping keys.
@@ -22,6 +25,18 @@ pub struct Keepers {
     pub wrapping: Arc<dyn Wrapping>,
     /// The vault behind both, where there is one: for its health, its signing keys and its database users.
     pub vault: Option<Vault>,
+}
+
+// === impl Keepers ===
+
+impl Keepers {
+    /// Where signing keys are made and used: in the vault, which they never leave, where there is one.
+    pub fn signing_keys(&self) -> Arc<dyn SigningKeys> {
+        match &self.vault {
+            Some(vault) => Arc::new(vault.signing_keys()),
+            None => Arc::new(LocalKeys),
+        }
+    }
 }
 
 /// Opens the keepers of `service`, whose folder is `folder`.

@@ -104,6 +104,7 @@ impl Vault {
         let wire = Wire::new(config, Arc::clone(&clock), Arc::clone(&entropy)).map_err(failed)?;
         let session = Session::open(Arc::new(wire), config, service).await.map_err(failed)?;
         let session = Arc::new(session);
+        metrics::gauge!("mcp_vault_ready").set(1.0);
         let keeper = tokio::spawn(keep::keep(Arc::clone(&session))).abort_handle();
         let inner = Inner {
             service: service.clone(),

@@ -3,6 +3,8 @@
 //! A wrapped data key is written as `1 | key version (4) | nonce, ciphertext and tag`: the vault's own text form without
 //! what it says twice, so that every byte of it counts.
 
+use std::num::NonZeroU32;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mcp_types::TenantSlug;
 use reqwest::StatusCode;
@@ -159,5 +161,7 @@ fn packed(text: &str) -> Result<Vec<u8>, Fault> {
 fn unpacked(wrapped: &[u8]) -> Option<String> {
     let (&FORM, rest) = wrapped.split_first()? else { return None };
     let (version, body) = rest.split_first_chunk::<4>()?;
-    Some(format!("{PREFIX}{}:{}", u32::from_be_bytes(*version), STANDARD.encode(body)))
+    // The vault reads version 0 as the first one, so that two texts would be the same key.
+    let version = NonZeroU32::new(u32::from_be_bytes(*version))?;
+    Some(format!("{PREFIX}{version}:{}", STANDARD.encode(body)))
 }
