@@ -102,6 +102,7 @@
 //! postgres/      connections, the signed tenant, migrations by the owner
 //! index/         search over what is sealed
 //! error.rs       why the store could not answer
+//! walls.rs       what cannot be written: each is compiled, and must not be accepted
 //! ```
 
 mod audit;
@@ -110,7 +111,6 @@ mod db;
 mod error;
 pub mod index;
 mod keys;
-mod legacy;
 mod migration;
 mod open;
 mod options;
@@ -121,6 +121,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod walls;
 
 pub use self::{
     audit::{AuditEntry, AuditHead, FileLog, TenantAudit},

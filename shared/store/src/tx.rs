@@ -98,20 +98,6 @@ impl Tx {
         }
     }
 
-    pub(crate) fn old(&self) -> &SqliteConnection {
-        match &self.begun {
-            Begun::Sqlite(tx) => tx,
-            Begun::Postgres(_) => unreachable!("stores that speak sqlx open files alone"),
-        }
-    }
-
-    pub(crate) fn old_mut(&mut self) -> &mut SqliteConnection {
-        match &mut self.begun {
-            Begun::Sqlite(tx) => tx,
-            Begun::Postgres(_) => unreachable!("stores that speak sqlx open files alone"),
-        }
-    }
-
     async fn commit(self) -> Result<(), StoreError> {
         match self.begun {
             Begun::Sqlite(tx) => tx.commit().await.map_err(StoreError::doing("commit")),

@@ -15,7 +15,7 @@ pub(crate) async fn differences(tables: &[Table], tx: &mut Tx) -> Result<Vec<Str
          WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%' AND m.name NOT LIKE 'mcp%'",
         "SELECT c.relname::TEXT, a.attname::TEXT, format_type(a.atttypid, NULL),
                 EXISTS (SELECT 1 FROM pg_index i
-                        WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey::INT2[]))
+                        WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY ((i.indkey::INT2[])[0:i.indnkeyatts - 1]))
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
          WHERE c.relnamespace = current_schema()::REGNAMESPACE AND c.relkind IN ('r', 'p') AND a.attnum > 0
            AND NOT a.attisdropped AND a.attname <> 'tenant' AND c.relname NOT LIKE 'mcp%'",

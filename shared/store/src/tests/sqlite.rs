@@ -27,7 +27,7 @@ async fn a_tenant_that_never_wrote_has_no_file() {
 
 #[tokio::test]
 async fn a_thousand_tenants_share_a_few_open_files() {
-    let house = house().await;
+    let house = house().await.in_memory();
     let db = house.open_with(Options { files_open_max: 8, ..options() }).await.expect("opens");
     let held = db.within(&tenant("held")).await.expect("within");
     for n in 0..1000 {
