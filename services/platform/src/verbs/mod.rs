@@ -1,13 +1,17 @@
 //! The verbs that run, answer and end.
 
+mod audit;
 mod certificates;
 mod policy;
+mod secrets;
 mod show;
 mod token;
 
 pub(crate) use self::{
+    audit::audit,
     certificates::{cert, join_token},
     policy::policy,
+    secrets::secrets,
     show::{completions, config, version},
     token::token,
 };

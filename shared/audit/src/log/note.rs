@@ -166,6 +166,12 @@ impl LogKey {
         &self.origin
     }
 
+    /// The same key for the log of `tenant`, where this is the key of a service's own log: one key signs both.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: &str) -> Self {
+        Self { origin: format!("{}/{tenant}", self.origin).into(), public: self.public }
+    }
+
     fn typed(&self) -> [u8; 33] {
         let mut typed = [TYPE_ED25519; 33];
         typed[1..].copy_from_slice(&self.public);

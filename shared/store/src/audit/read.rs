@@ -145,13 +145,34 @@ impl FileLog {
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError`], also where rows have places and what was signed of them is gone.
     pub async fn head(&mut self) -> Result<Option<AuditHead>, StoreError> {
+        let doing = "read what was signed";
+        // A file that no service of this version has opened yet has no log.
+        if !self.asked("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'mcp_audit_head')").await? {
+            return Ok(None);
+        }
         let note: Option<String> = sqlx::query_scalar("SELECT checkpoint FROM mcp_audit_head")
             .fetch_optional(&mut self.connection)
             .await
-            .map_err(StoreError::doing("read what was signed"))?;
-        note.map(|note| note.parse().map_err(StoreError::unreadable("read what was signed"))).transpose()
+            .map_err(StoreError::doing(doing))?;
+        match note {
+            Some(note) => note.parse().map(Some).map_err(StoreError::unreadable(doing)),
+            None if self
+                .asked("SELECT EXISTS (SELECT 1 FROM mcp_audit_row WHERE place IS NOT NULL)")
+                .await? =>
+            {
+                Err(StoreError::unreadable(doing)("rows have places, and what was signed of them is gone"))
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn asked(&mut self, question: &'static str) -> Result<bool, StoreError> {
+        sqlx::query_scalar(question)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(StoreError::doing("read an audit log"))
     }
 
     /// Hands the rows to `each`, without contents, oldest first; those without a place come last.

@@ -86,7 +86,16 @@ impl SqliteFile {
     /// Begins to write, as the only one.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         // IMMEDIATE: a transaction that reads first and then finds the file locked could only start over.
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::doing("begin to write"))
+        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        let doing = "begin to write";
+        if !matches!(begun, Err(sqlx::Error::InvalidSavePointStatement)) {
+            return begun.map_err(StoreError::doing(doing));
+        }
+        // SQLite ends a transaction by itself when its disk is full; the connection then counts as one that is still in it,
+        // and would for ever.
+        let stuck = self.writer.acquire().await.map_err(StoreError::doing(doing))?;
+        stuck.close().await.map_err(StoreError::doing(doing))?;
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::doing(doing))
     }
 
     /// Begins to read; what is seen stays the same until the transaction ends.

@@ -89,7 +89,7 @@ async fn what_was_written_is_signed_and_goes_on_after_a_restart() {
     assert_eq!(house.files().progress().tree.size(), 300);
     // Whoever reads rows and knows nothing of trees still reads them.
     let text = fs::read(house.files().rows()).expect("readable");
-    assert_eq!(crate::rows(&*text).filter_map(Result::ok).count(), 300);
+    assert_eq!(rows(&*text).filter_map(Result::ok).count(), 300);
 }
 
 #[tokio::test]
@@ -99,8 +99,8 @@ async fn a_running_log_signs_within_its_delay() {
     log.record(row(0)).expect("room");
     let begun = tokio::time::Instant::now();
     while house.files().checkpoint().expect("readable").is_none_or(|it| it.size() < 1) {
-        assert!(begun.elapsed() < 20 * super::witness::MERGE_DELAY_MAX, "no checkpoint covers the row");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        assert!(begun.elapsed() < 20 * witness::MERGE_DELAY_MAX, "no checkpoint covers the row");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     drop(log);
 }

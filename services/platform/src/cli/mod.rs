@@ -1,5 +1,8 @@
 //! The command line.
 
+pub(crate) mod audit;
+pub(crate) mod secrets;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
@@ -28,6 +31,7 @@ Examples:
   mcp token --tenant acme --user alice --role editor  an access token for a running `mcp up`
   mcp cert --service gateway --out client/            a certificate for a client of the mesh
   mcp policy show --output markdown                   who may call what
+  mcp audit verify                                    whether anybody changed the audit logs
   mcp serve context --config context.toml             one service, as in production
 
 Exit codes are those of sysexits(3): 64 usage, 65 input, 69 unavailable, 70 software, 74 input/output,
@@ -64,6 +68,12 @@ pub(crate) enum Verb {
     Cert(CertArgs),
     /// Print a join token: the right to one first certificate.
     JoinToken(JoinTokenArgs),
+    /// Read the audit logs and prove that nobody changed them.
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
+    /// Ways back for a service's sealed secrets, and the change of its master key.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsVerb),
     /// Show who may call what: the policy of every method.
     Policy(PolicyArgs),
     /// Show the effective configuration: every key with its value.
