@@ -7,9 +7,9 @@
 //! **facets**, such as a type and tags, that a search may be narrowed to without touching the collection's documents.
 //!
 //! ```no_run
-//! # use mcp_store::{StoreError, Tx, index::*};
-//! # async fn example(tx: &mut Tx, index_key: &[u8], id: &[u8], name: &[u8]) -> Result<(), StoreError> {
-//! let index = Index::new(index_key, IndexOptions::default());
+//! # use mcp_store::{StoreError, TenantTx, index::*};
+//! # async fn example(tx: &mut TenantTx, id: &[u8], name: &[u8]) -> Result<(), StoreError> {
+//! let Some(index) = Index::of(tx, IndexOptions::default()) else { return Ok(()) };
 //! let fields = [(Field::Title, "Plans"), (Field::Text, "We meet on Monday.")];
 //! index.put(tx, &Document { name, collection: id, made: 0, fields: &fields, language: None }).await?;
 //!
@@ -46,8 +46,6 @@ mod search;
 mod snippet;
 mod stop_words;
 mod terms;
-#[cfg(test)]
-mod tests;
 mod tokens;
 
 use self::{
@@ -62,7 +60,7 @@ pub use self::{
     search::{After, Found, Hit, Narrowing},
     snippet::{Matcher, Snippet},
 };
-use crate::{StoreError, Tx};
+use crate::{StoreError, TenantTx, Tx};
 
 /// A part of a document, by how much it says of the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,7 +135,12 @@ impl Default for IndexOptions {
 // === impl Index ===
 
 impl Index {
-    /// The index under `key`, the tenant's index key.
+    /// The index of the transaction's tenant; none while it has never written, and there is nothing to find.
+    pub fn of(tx: &TenantTx, options: IndexOptions) -> Option<Self> {
+        tx.index_key().map(|key| Self::new(key.expose(), options))
+    }
+
+    /// The index under `key`.
     pub fn new(key: &[u8], options: IndexOptions) -> Self {
         Self { blinder: Blinder::new(key), options }
     }
@@ -284,4 +287,15 @@ fn recognise(fields: &[(Field, &str)]) -> Language {
         sample.push('\n');
     }
     Language::of(&sample)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn postings_are_filled_up_to_a_few_numbers() {
+        let steps = [0, 1, 8, 9, 12, 13, 17, 24, 25, 33, 48, 49, 96, 97].map(padded);
+        assert_eq!(steps, [8, 8, 8, 12, 12, 16, 24, 24, 32, 48, 48, 64, 96, 128]);
+    }
 }

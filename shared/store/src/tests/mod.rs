@@ -4,6 +4,7 @@ mod attacks;
 mod audit;
 mod both;
 mod house;
+mod index;
 mod keys;
 mod postgres;
 mod sqlite;

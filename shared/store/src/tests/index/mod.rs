@@ -5,42 +5,51 @@ mod corpus;
 mod exact;
 mod ranking;
 
-use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
+use super::{
+    house::{House, tenant},
+    on_both_engines,
+};
+use crate::{index::*, *};
 
-use super::*;
-use crate::sql;
+const INDEX: Migration = migration(1);
 
-/// A file with nothing but the index's tables.
+/// A database with nothing but the index's tables, and the index of a tenant.
 struct Shelf {
-    pool: SqlitePool,
+    db: Db,
     index: Index,
 }
 
 impl Shelf {
-    async fn new() -> Self {
-        Self::with(IndexOptions::default()).await
+    async fn new(house: &House) -> Self {
+        Self::with(house, IndexOptions::default()).await
     }
 
-    async fn with(options: IndexOptions) -> Self {
-        let pool = SqlitePoolOptions::new().max_connections(1).connect(":memory:").await.expect("a database");
-        sqlx::raw_sql(migration(1).sqlite).execute(&pool).await.expect("tables");
-        Self { pool, index: Index::new(&[7; 32], options) }
+    async fn with(house: &House, options: IndexOptions) -> Self {
+        let db = open(house).await;
+        let index = Index::of(&db.within(&tenant("acme")).await.expect("within"), options).expect("a key");
+        Self { db, index }
     }
 
-    async fn tx(&self) -> Tx {
-        Tx::sqlite(self.pool.begin().await.expect("begun"))
+    async fn tx(&self) -> TenantTx {
+        self.db.within(&tenant("acme")).await.expect("within")
     }
+}
+
+async fn open(house: &House) -> Db {
+    let options =
+        Options { tenant: &[INDEX], tables: &TABLES, keys: Some(house.keys()), ..Options::default() };
+    house.open_with(options).await.expect("opens")
 }
 
 /// Documents by name, all in one collection.
 async fn put(index: &Index, tx: &mut Tx, name: &str, text: &str) {
-    put_in(index, tx, "c", name, &[(Field::Text, text)]).await;
+    put_in(index, tx, b"c", name, &[(Field::Text, text)]).await;
 }
 
-async fn put_in(index: &Index, tx: &mut Tx, collection: &str, name: &str, fields: &[(Field, &str)]) {
+async fn put_in(index: &Index, tx: &mut Tx, collection: &[u8], name: &str, fields: &[(Field, &str)]) {
     let document = Document {
         name: name.as_bytes(),
-        collection: collection.as_bytes(),
+        collection,
         made: name.len().try_into().expect("small"),
         fields,
         language: None,
@@ -61,10 +70,10 @@ fn names(found: &Found) -> Vec<String> {
     found.hits.iter().map(|hit| String::from_utf8(hit.name.clone()).expect("a name")).collect()
 }
 
-/// Rows of each table of the index.
+/// Documents, postings, and the sum of the sums.
 async fn rows_of(tx: &mut Tx) -> [i64; 3] {
     sql("SELECT (SELECT COUNT(*) FROM search_document), (SELECT COUNT(*) FROM search_posting),
-            (SELECT COALESCE(SUM(documents) + SUM(length), 0) FROM search_lane)")
+            CAST((SELECT COALESCE(SUM(documents) + SUM(length), 0) FROM search_lane) AS BIGINT)")
     .fetch_one::<(i64, i64, i64)>(tx)
     .await
     .map(|(documents, postings, sums)| [documents, postings, sums])

@@ -33,9 +33,9 @@ impl Score {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_ranks_as_well_as_a_search_that_sees_the_words() {
-    let shelf = Shelf::new().await;
+    let shelf = Shelf::new(&House::new(Engine::Sqlite).await).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     sql("CREATE VIRTUAL TABLE fts USING fts5 (body, tokenize = 'porter unicode61')")
         .execute(&mut tx)

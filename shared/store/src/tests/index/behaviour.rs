@@ -1,10 +1,24 @@
-//! What is found by what.
+//! What is found by what, on both engines.
 
 use super::*;
 
-#[tokio::test]
-async fn words_are_found_in_every_form_and_language_at_once() {
-    let shelf = Shelf::new().await;
+on_both_engines! {
+    words_are_found_in_every_form_and_language_at_once
+    phrases_prefixes_and_what_must_or_must_not_be_there
+    a_title_says_more_than_a_text
+    a_search_is_narrowed_by_collection_facets_and_time
+    pages_follow_on_one_another
+    a_search_that_would_read_too_much_says_that_it_did_not
+    another_key_finds_nothing_and_is_told_so
+    the_rows_say_no_word_no_frequency_and_no_number_of_terms
+    a_document_put_again_is_found_by_what_it_says_now
+    a_collection_is_removed_in_portions
+    the_tables_are_as_declared
+    writers_of_one_tenant_get_numbers_of_their_own
+}
+
+async fn words_are_found_in_every_form_and_language_at_once(house: House) {
+    let shelf = Shelf::new(&house).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     for (name, text) in [
         (
@@ -46,14 +60,13 @@ async fn words_are_found_in_every_form_and_language_at_once() {
     assert_eq!(both.len(), 2, "{both:?}");
 }
 
-#[tokio::test]
-async fn phrases_prefixes_and_what_must_or_must_not_be_there() {
-    let shelf = Shelf::new().await;
+async fn phrases_prefixes_and_what_must_or_must_not_be_there(house: House) {
+    let shelf = Shelf::new(&house).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     put(index, &mut tx, "together", "We wrote the annual budget plan together.").await;
     put(index, &mut tx, "apart", "The plan is annual, and so is the budget of it.").await;
     put(index, &mut tx, "neither", "Planning the party.").await;
-    put_in(index, &mut tx, "c", "titled", &[(Field::Title, "Planetarium"), (Field::Tags, "stars")]).await;
+    put_in(index, &mut tx, b"c", "titled", &[(Field::Title, "Planetarium"), (Field::Tags, "stars")]).await;
 
     assert_eq!(find(index, &mut tx, "\"annual budget\"").await, ["together"]);
     assert_eq!(find(index, &mut tx, "\"budget plans\" annual").await, ["together"]);
@@ -68,22 +81,21 @@ async fn phrases_prefixes_and_what_must_or_must_not_be_there() {
     }
 }
 
-#[tokio::test]
-async fn a_title_says_more_than_a_text() {
-    let shelf = Shelf::new().await;
+async fn a_title_says_more_than_a_text(house: House) {
+    let shelf = Shelf::new(&house).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
-    put_in(index, &mut tx, "c", "text", &[(Field::Title, "party cake"), (Field::Text, "budget music")]).await;
-    put_in(index, &mut tx, "c", "title", &[(Field::Title, "budget cake"), (Field::Text, "party music")])
+    put_in(index, &mut tx, b"c", "text", &[(Field::Title, "party cake"), (Field::Text, "budget music")])
+        .await;
+    put_in(index, &mut tx, b"c", "title", &[(Field::Title, "budget cake"), (Field::Text, "party music")])
         .await;
     assert_eq!(find(index, &mut tx, "budget").await, ["title", "text"]);
 }
 
-#[tokio::test]
-async fn a_search_is_narrowed_by_collection_facets_and_time() {
-    let shelf = Shelf::new().await;
+async fn a_search_is_narrowed_by_collection_facets_and_time(house: House) {
+    let shelf = Shelf::new(&house).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     for (collection, name) in [("a", "1"), ("b", "333"), ("a", "22"), ("b", "4444")] {
-        put_in(index, &mut tx, collection, name, &[(Field::Text, "the same plan")]).await;
+        put_in(index, &mut tx, collection.as_bytes(), name, &[(Field::Text, "the same plan")]).await;
     }
     index
         .describe(&mut tx, b"a", &[("type", "note"), ("tag", "red"), ("tag", "blue")])
@@ -107,9 +119,8 @@ async fn a_search_is_narrowed_by_collection_facets_and_time() {
     assert_eq!(find_in(index, &mut tx, "plan", &of(&[("tag", "blue")])).await.len(), 4);
 }
 
-#[tokio::test]
-async fn pages_follow_on_one_another() {
-    let shelf = Shelf::new().await;
+async fn pages_follow_on_one_another(house: House) {
+    let shelf = Shelf::new(&house).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     for n in 0..25 {
         put(index, &mut tx, &format!("{n:02}"), &format!("plan {}", "filler ".repeat(n % 5))).await;
@@ -130,15 +141,14 @@ async fn pages_follow_on_one_another() {
     assert_eq!(After::from_bytes(&[0; 19]), None);
 }
 
-#[tokio::test]
-async fn a_search_that_would_read_too_much_says_that_it_did_not() {
-    let shelf = Shelf::with(IndexOptions { postings_max: 10, ..IndexOptions::default() }).await;
+async fn a_search_that_would_read_too_much_says_that_it_did_not(house: House) {
+    let shelf = Shelf::with(&house, IndexOptions { postings_max: 10, ..IndexOptions::default() }).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     put(index, &mut tx, "old", "common rare").await;
     for n in 0..20 {
         put(index, &mut tx, &format!("{n}"), "common word").await;
     }
-    let search = async |tx: &mut Tx, query| {
+    let search = async |tx: &mut TenantTx, query| {
         let query = Query::parse(query);
         index.search(tx, &query, &Narrowing::default(), 3, None).await.expect("searched")
     };
@@ -151,9 +161,8 @@ async fn a_search_that_would_read_too_much_says_that_it_did_not() {
     assert!(search(&mut tx, &"w ".repeat(2_000)).await.truncated);
 }
 
-#[tokio::test]
-async fn another_key_finds_nothing_and_is_told_so() {
-    let shelf = Shelf::new().await;
+async fn another_key_finds_nothing_and_is_told_so(house: House) {
+    let shelf = Shelf::new(&house).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     put(index, &mut tx, "one", "the plan").await;
     put(index, &mut tx, "two", "the plan").await;
@@ -172,9 +181,8 @@ async fn another_key_finds_nothing_and_is_told_so() {
     assert!(find(index, &mut tx, "plan").await.is_empty());
 }
 
-#[tokio::test]
-async fn the_rows_say_no_word_no_frequency_and_no_number_of_terms() {
-    let shelf = Shelf::new().await;
+async fn the_rows_say_no_word_no_frequency_and_no_number_of_terms(house: House) {
+    let shelf = Shelf::new(&house).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     put(index, &mut tx, "once", "zebra crossing").await;
     put(index, &mut tx, "often", &"zebra ".repeat(9)).await;
@@ -189,9 +197,8 @@ async fn the_rows_say_no_word_no_frequency_and_no_number_of_terms() {
     assert!(rows.iter().all(|(_, terms)| !terms.windows(5).any(|it| it == b"zebra")));
 }
 
-#[tokio::test]
-async fn a_document_put_again_is_found_by_what_it_says_now() {
-    let shelf = Shelf::new().await;
+async fn a_document_put_again_is_found_by_what_it_says_now(house: House) {
+    let shelf = Shelf::new(&house).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     put(index, &mut tx, "one", "the old plan").await;
     let before = rows_of(&mut tx).await;
@@ -205,14 +212,13 @@ async fn a_document_put_again_is_found_by_what_it_says_now() {
     assert_eq!(rows_of(&mut tx).await, [0, 0, 0]);
 }
 
-#[tokio::test]
-async fn a_collection_is_removed_in_portions() {
-    let shelf = Shelf::new().await;
+async fn a_collection_is_removed_in_portions(house: House) {
+    let shelf = Shelf::new(&house).await;
     let (index, mut tx) = (&shelf.index, shelf.tx().await);
     for n in 0..5 {
-        put_in(index, &mut tx, "a", &format!("{n}"), &[(Field::Text, "plan")]).await;
+        put_in(index, &mut tx, b"a", &format!("{n}"), &[(Field::Text, "plan")]).await;
     }
-    put_in(index, &mut tx, "b", "kept", &[(Field::Text, "plan")]).await;
+    put_in(index, &mut tx, b"b", "kept", &[(Field::Text, "plan")]).await;
     index.describe(&mut tx, b"a", &[("type", "note")]).await.expect("described");
     assert_eq!(index.remove_collection(&mut tx, b"a", 3).await.expect("removed"), 3);
     assert_eq!(index.remove_collection(&mut tx, b"a", 3).await.expect("removed"), 2);
@@ -222,8 +228,36 @@ async fn a_collection_is_removed_in_portions() {
     assert_eq!(facets, 0);
 }
 
-#[test]
-fn postings_are_filled_up_to_a_few_numbers() {
-    let steps: Vec<_> = [0, 1, 8, 9, 12, 13, 17, 24, 25, 33, 48, 49, 96, 97].map(padded).to_vec();
-    assert_eq!(steps, [8, 8, 8, 12, 12, 16, 24, 24, 32, 48, 48, 64, 96, 128]);
+async fn the_tables_are_as_declared(house: House) {
+    let shelf = Shelf::new(&house).await;
+    assert_eq!(shelf.db.check_tables(&tenant("acme")).await.expect("checked"), Vec::<String>::new());
+}
+
+/// On PostgreSQL at once, in one lane and in several; on SQLite one after the other.
+async fn writers_of_one_tenant_get_numbers_of_their_own(house: House) {
+    let shelf = Shelf::new(&house).await;
+    let put_some = async |writer: u8| {
+        for n in 0..10 {
+            let mut tx = shelf.tx().await;
+            let collection = [writer % 3];
+            put_in(
+                &shelf.index,
+                &mut tx,
+                &collection,
+                &format!("{writer}-{n}"),
+                &[(Field::Text, "the plan")],
+            )
+            .await;
+            tx.commit().await.expect("committed");
+        }
+    };
+    futures_util::join!(put_some(0), put_some(1), put_some(2), put_some(3));
+
+    let mut tx = shelf.tx().await;
+    let found = find(&shelf.index, &mut tx, "plan").await;
+    assert_eq!(found.len(), 40);
+    let newest = found.iter().position(|it| it.ends_with("-9")).expect("found");
+    let oldest = found.iter().position(|it| it.ends_with("-0")).expect("found");
+    assert!(newest < oldest, "of equals the newer come first: {found:?}");
+    assert_eq!(rows_of(&mut tx).await, [40, 320, 80]);
 }
