@@ -1,9 +1,14 @@
 //! What is signed: access tokens for clients, transaction tokens for the mesh; and what is taken back in exchange.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_proto::POLICIES;
+use mcp_secrets::signing::Urgency;
 use mcp_tenancy::{
     BadIssuer, Confirmation, Credential, Denied, IssuerKeys, TokenClaims, TokenKind, Verifier,
 };
@@ -19,7 +24,8 @@ use crate::{
 pub(crate) struct Tokens {
     config: Config,
     keys: SigningKeys,
-    verifier: Verifier,
+    /// Knows all keys that are published.
+    verifier: RwLock<Arc<Verifier>>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
@@ -44,6 +50,17 @@ pub(crate) struct Signed {
     pub(crate) expires: Timestamp,
 }
 
+/// Why the keys did not change as they should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokensError {
+    /// The keys could not be used.
+    #[error("the signing keys stay as they are")]
+    Keys(#[source] KeyError),
+    /// What is published cannot verify.
+    #[error("auth's own keys cannot verify")]
+    Issuer(#[source] BadIssuer),
+}
+
 /// Why a credential is not exchanged.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum NotExchanged {
@@ -66,6 +83,7 @@ impl Tokens {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, BadIssuer> {
         let verifier = Verifier::new(entry(&config, &keys, TokenKind::Access), POLICIES)?;
+        let verifier = RwLock::new(Arc::new(verifier));
         Ok(Self { config, keys, verifier, clock, entropy })
     }
 
@@ -74,13 +92,34 @@ impl Tokens {
         entry(&self.config, &self.keys, kind)
     }
 
+    /// Makes keys that are due, removes those that are over, takes over what other instances made.
+    pub(crate) async fn refresh(&self) -> Result<(), TokensError> {
+        // What was changed before an error counts too.
+        let outcome = self.keys.refresh().await;
+        self.verify_by_what_is_published()?;
+        outcome.map(drop).map_err(TokensError::Keys)
+    }
+
+    /// Changes the keys now, whatever the schedule says.
+    pub(crate) async fn rotate(&self, urgency: Urgency) -> Result<(), TokensError> {
+        let outcome = self.keys.rotate(urgency).await;
+        self.verify_by_what_is_published()?;
+        outcome.map_err(TokensError::Keys)
+    }
+
+    fn verify_by_what_is_published(&self) -> Result<(), TokensError> {
+        let verifier = Verifier::new(self.entry(TokenKind::Access), POLICIES).map_err(TokensError::Issuer)?;
+        *self.verifier.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(verifier);
+        Ok(())
+    }
+
     /// Signs an access token that lives as long as is configured.
-    pub(crate) fn access(&self, subject: Subject<'_>) -> Result<Signed, KeyError> {
-        self.access_for(subject, self.config.access_ttl(), None)
+    pub(crate) async fn access(&self, subject: Subject<'_>) -> Result<Signed, KeyError> {
+        self.access_for(subject, self.config.access_ttl(), None).await
     }
 
     /// Signs an access token that lives for `ttl`, bound to the certificate of this SHA-256 if there is one.
-    pub(crate) fn access_for(
+    pub(crate) async fn access_for(
         &self,
         subject: Subject<'_>,
         ttl: Duration,
@@ -92,12 +131,13 @@ impl Tokens {
             cnf: bound_to.map(|sha256| Confirmation { certificate: URL_SAFE_NO_PAD.encode(sha256) }),
             ..self.claims(TokenKind::Access, subject, now, now.plus(ttl))
         };
-        self.sign(TokenKind::Access, &claims)
+        self.sign(TokenKind::Access, &claims).await
     }
 
     /// Verifies an access token presented for exchange.
     pub(crate) fn recognise(&self, token: &str) -> Result<Credential, NotExchanged> {
-        let credential = self.verifier.verify(token, self.clock.now()).map_err(NotExchanged::Denied)?;
+        let verifier = Arc::clone(&self.verifier.read().unwrap_or_else(PoisonError::into_inner));
+        let credential = verifier.verify(token, self.clock.now()).map_err(NotExchanged::Denied)?;
         // The gateway can hand on a token, but not show that its client holds the certificate's key: whoever
         // found a bound token would get past its binding here.
         match credential.bound_to() {
@@ -109,7 +149,7 @@ impl Tokens {
     /// Signs the transaction token that `credential` is exchanged for.
     ///
     /// Its rights are those of the role that the user has now, not those that the credential was signed with.
-    pub(crate) fn transaction(&self, credential: &Credential, role: Role) -> Result<Signed, KeyError> {
+    pub(crate) async fn transaction(&self, credential: &Credential, role: Role) -> Result<Signed, KeyError> {
         let now = self.clock.now();
         let expires = now.plus(self.config.transaction_ttl()).min(credential.expires());
         let subject = Subject { tenant: credential.tenant(), user: credential.user(), role };
@@ -117,7 +157,7 @@ impl Tokens {
             origin: Some(credential.token_id().to_owned()),
             ..self.claims(TokenKind::Transaction, subject, now, expires)
         };
-        self.sign(TokenKind::Transaction, &claims)
+        self.sign(TokenKind::Transaction, &claims).await
     }
 
     fn claims(
@@ -142,8 +182,8 @@ impl Tokens {
         }
     }
 
-    fn sign(&self, kind: TokenKind, claims: &TokenClaims) -> Result<Signed, KeyError> {
-        let token = Redacted::new(self.keys.sign(kind, claims)?);
+    async fn sign(&self, kind: TokenKind, claims: &TokenClaims) -> Result<Signed, KeyError> {
+        let token = Redacted::new(self.keys.sign(kind, claims).await?);
         Ok(Signed { token, expires: Timestamp::from_unix_secs(claims.exp) })
     }
 }
@@ -159,7 +199,7 @@ fn entry(config: &Config, keys: &SigningKeys, kind: TokenKind) -> IssuerKeys {
         kind,
         issuer: config.issuer.clone(),
         audience: audience(config, kind).to_owned(),
-        jwks: keys.of(kind).jwks().to_owned(),
+        jwks: keys.jwks(kind),
     }
 }
 
@@ -206,7 +246,7 @@ mod tests {
         let tokens = tokens(&clock).await;
         let alice = alice(Role::Viewer);
 
-        let signed = tokens.access(subject(&alice)).expect("signed");
+        let signed = tokens.access(subject(&alice)).await.expect("signed");
 
         let claims = part(&signed, 1);
         assert_eq!(part(&signed, 0)["typ"], "at+jwt");
@@ -225,11 +265,11 @@ mod tests {
     async fn a_transaction_token_names_what_it_came_from_and_ends_within_a_minute() {
         let clock = ManualClock::at(1_700_000_000);
         let tokens = tokens(&clock).await;
-        let access = tokens.access(subject(&alice(Role::Viewer))).expect("signed");
+        let access = tokens.access(subject(&alice(Role::Viewer))).await.expect("signed");
         let credential = tokens.recognise(access.token.expose()).expect("holds");
 
         // The user was made an editor meanwhile.
-        let signed = tokens.transaction(&credential, Role::Editor).expect("signed");
+        let signed = tokens.transaction(&credential, Role::Editor).await.expect("signed");
 
         let claims = part(&signed, 1);
         assert_eq!(part(&signed, 0)["typ"], "txntoken+jwt");
@@ -250,11 +290,11 @@ mod tests {
         let clock = ManualClock::at(1_700_000_000);
         let tokens = tokens(&clock).await;
         let alice = alice(Role::Viewer);
-        let access = tokens.access_for(subject(&alice), Duration::from_secs(45), None).expect("signed");
+        let access = tokens.access_for(subject(&alice), Duration::from_secs(45), None).await.expect("signed");
         clock.advance(Duration::from_secs(20));
         let credential = tokens.recognise(access.token.expose()).expect("holds");
 
-        let signed = tokens.transaction(&credential, Role::Viewer).expect("signed");
+        let signed = tokens.transaction(&credential, Role::Viewer).await.expect("signed");
 
         assert_eq!(signed.expires, access.expires);
         assert_eq!(part(&signed, 1)["exp"], 1_700_000_045);
@@ -264,9 +304,9 @@ mod tests {
     async fn neither_kind_of_token_passes_for_the_other() {
         let clock = ManualClock::at(1_700_000_000);
         let tokens = tokens(&clock).await;
-        let access = tokens.access(subject(&alice(Role::Owner))).expect("signed");
+        let access = tokens.access(subject(&alice(Role::Owner))).await.expect("signed");
         let credential = tokens.recognise(access.token.expose()).expect("holds");
-        let transaction = tokens.transaction(&credential, Role::Owner).expect("signed");
+        let transaction = tokens.transaction(&credential, Role::Owner).await.expect("signed");
 
         let refused = tokens.recognise(transaction.token.expose()).expect_err("no access token");
 
@@ -278,7 +318,7 @@ mod tests {
     async fn an_expired_token_is_not_exchanged() {
         let clock = ManualClock::at(1_700_000_000);
         let tokens = tokens(&clock).await;
-        let access = tokens.access(subject(&alice(Role::Owner))).expect("signed");
+        let access = tokens.access(subject(&alice(Role::Owner))).await.expect("signed");
 
         // Past the end and the leeway for other clocks.
         clock.advance(Duration::from_secs(600 + 30));
@@ -293,7 +333,7 @@ mod tests {
         let tokens = tokens(&clock).await;
         let alice = alice(Role::Owner);
         let bound =
-            tokens.access_for(subject(&alice), Duration::from_secs(60), Some([7; 32])).expect("signed");
+            tokens.access_for(subject(&alice), Duration::from_secs(60), Some([7; 32])).await.expect("signed");
 
         assert_eq!(part(&bound, 1)["cnf"]["x5t#S256"], URL_SAFE_NO_PAD.encode([7; 32]));
         assert_eq!(tokens.recognise(bound.token.expose()).expect_err("bound"), NotExchanged::Bound);
@@ -303,7 +343,7 @@ mod tests {
     async fn a_token_of_another_installation_is_not_exchanged() {
         let clock = ManualClock::at(1_700_000_000);
         let (ours, theirs) = (tokens(&clock).await, tokens(&clock).await);
-        let access = theirs.access(subject(&alice(Role::Owner))).expect("signed");
+        let access = theirs.access(subject(&alice(Role::Owner))).await.expect("signed");
 
         let refused = ours.recognise(access.token.expose()).expect_err("not ours");
 
@@ -311,10 +351,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_token_outlives_the_change_of_keys_and_no_token_a_compromised_key() {
+        let (home, clock) = (Home::new(), ManualClock::at(1_700_000_000));
+        let tokens = home.tokens(Config::default(), &clock).await;
+        clock.advance(Duration::from_secs(24 * 3600 - 60));
+        let before = tokens.access(subject(&alice(Role::Owner))).await.expect("signed");
+        tokens.refresh().await.expect("refreshed");
+        clock.advance(Duration::from_secs(3600));
+        let after = tokens.access(subject(&alice(Role::Owner))).await.expect("signed");
+        assert_ne!(part(&before, 0)["kid"], part(&after, 0)["kid"]);
+        clock.advance(Duration::from_secs(60));
+        tokens.refresh().await.expect("refreshed");
+        assert!(tokens.recognise(after.token.expose()).is_ok());
+
+        tokens.rotate(Urgency::Compromised).await.expect("rotated");
+
+        let refused = tokens.recognise(after.token.expose()).expect_err("withdrawn");
+        assert_eq!(refused, NotExchanged::Denied(Denied::UnknownKey));
+        let anew = tokens.access(subject(&alice(Role::Owner))).await.expect("signed");
+        assert!(tokens.recognise(anew.token.expose()).is_ok());
+    }
+
+    #[tokio::test]
     async fn a_signed_token_does_not_print() {
         let clock = ManualClock::at(1_700_000_000);
         let tokens = tokens(&clock).await;
-        let signed = tokens.access(subject(&alice(Role::Owner))).expect("signed");
+        let signed = tokens.access(subject(&alice(Role::Owner))).await.expect("signed");
 
         assert!(!format!("{signed:?} {tokens:?}").contains(signed.token.expose()));
     }

@@ -33,7 +33,8 @@ impl<S: Tenants + Members> Auth<S> {
             return Err(refusal(Code::Unauthenticated, "MEMBER_UNKNOWN", words));
         };
 
-        let signed = self.tokens.transaction(&credential, member.role).map_err(|error| not_signed(&error))?;
+        let signed =
+            self.tokens.transaction(&credential, member.role).await.map_err(|error| not_signed(&error))?;
         Ok(pb::ExchangeCredentialResponse {
             transaction_token: signed.token.into_exposed(),
             expire_time: Some(wire_time(signed.expires)),

@@ -25,11 +25,13 @@ use mcp_proto::auth::v1 as pb;
 use mcp_rpc::{chain, internal, refusal};
 use mcp_runtime::Stop;
 use mcp_store::StoreError;
+use mcp_tenancy::PlatformScope;
 use mcp_types::{Clock, Timestamp};
 use tokio::sync::watch;
 use tonic::{Code, Status, service::Routes};
 
 use crate::{
+    access,
     keys::KeyError,
     paging::PageTokens,
     store::{Members, Tenants},
@@ -68,6 +70,23 @@ impl<S: Tenants + Members> Auth<S> {
             .add_service(pb::role_service_server::RoleServiceServer::from_arc(Arc::clone(self)));
         routes.routes()
     }
+
+    /// Tells every watcher what holds for access now, where that is not what they were told last; returns it then.
+    pub(crate) async fn announce(
+        &self,
+        scope: &PlatformScope,
+    ) -> Result<Option<Arc<pb::AccessSnapshot>>, StoreError> {
+        let told = Arc::clone(&self.access.borrow());
+        if access::snapshot(&self.tokens, told.version) == *told {
+            return Ok(None);
+        }
+        let least = self.clock.now().unix_secs().unsigned_abs();
+        let version = self.store.access_version(scope, &access::digest(&self.tokens), least).await?;
+        let snapshot = Arc::new(access::snapshot(&self.tokens, version));
+        self.access.send_replace(Arc::clone(&snapshot));
+        tracing::info!(version, "what holds for access has changed");
+        Ok(Some(snapshot))
+    }
 }
 
 /// A name out of a request. The codec has held it to its rule already, so a refusal here is a gap between the two.
@@ -89,6 +108,11 @@ fn store_failed(error: &StoreError) -> Status {
 
 /// What the caller hears where no token could be signed.
 fn not_signed(error: &KeyError) -> Status {
+    if error.is_passing() {
+        tracing::warn!(error = %chain(error), "no token can be signed at the moment");
+        let words = "tokens cannot be signed at the moment; try again in a moment";
+        return refusal(Code::Unavailable, "SIGNING_UNAVAILABLE", words);
+    }
     internal("sign a token", error)
 }
 

@@ -35,7 +35,7 @@ impl<S: Tenants + Members> Auth<S> {
             self.store.join(&inside, &user, self.clock.now()).await.map_err(|error| store_failed(&error))?;
 
         let subject = Subject { tenant: inside.tenant(), user: &member.user, role: member.role };
-        let signed = self.tokens.access(subject).map_err(|error| not_signed(&error))?;
+        let signed = self.tokens.access(subject).await.map_err(|error| not_signed(&error))?;
         Ok(pb::SignInLocallyResponse {
             access_token: signed.token.into_exposed(),
             expire_time: Some(wire_time(signed.expires)),
@@ -62,7 +62,8 @@ impl<S: Tenants + Members> Auth<S> {
 
         let subject = Subject { tenant: inside.tenant(), user: &member.user, role: member.role };
         let ttl = Duration::from_secs(ttl_secs.into());
-        let signed = self.tokens.access_for(subject, ttl, bound_to).map_err(|error| not_signed(&error))?;
+        let signed =
+            self.tokens.access_for(subject, ttl, bound_to).await.map_err(|error| not_signed(&error))?;
         Ok(pb::IssueDevelopmentTokenResponse {
             access_token: signed.token.into_exposed(),
             expire_time: Some(wire_time(signed.expires)),
