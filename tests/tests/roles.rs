@@ -136,5 +136,7 @@ async fn removes(user: &User, name: &str) -> Result<(), Status> {
 
 async fn members(user: &User) -> Vec<String> {
     let page = user.client().members().list_members(ListMembersRequest::default()).await.expect("listed");
-    page.into_inner().members.into_iter().map(|member| member.name).collect()
+    let mut names: Vec<_> = page.into_inner().members.into_iter().map(|member| member.name).collect();
+    names.sort();
+    names
 }

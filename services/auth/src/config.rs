@@ -29,6 +29,10 @@ pub struct Config {
     pub transaction_ttl_secs: u64,
     /// Whether anybody may sign in by naming a tenant and a user. Only the development profile may turn it on.
     pub local_sign_in: bool,
+    /// Who keeps auth's secrets and its tenants' wrapping keys.
+    pub secrets: mcp_secrets::Config,
+    /// Where auth's rows are.
+    pub store: mcp_store::Config,
 }
 
 // === impl Config ===
@@ -85,6 +89,8 @@ impl Default for Config {
             access_ttl_secs: ACCESS_TTL_SECS_MAX,
             transaction_ttl_secs: TRANSACTION_TTL_SECS_MAX,
             local_sign_in: false,
+            secrets: mcp_secrets::Config::default(),
+            store: mcp_store::Config::default(),
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Config {
     pub operator_ttl_seconds: u64,
     /// How long a join token may wait to be used where its maker does not say, in seconds: 1 to 86400.
     pub join_token_ttl_seconds: u64,
+    /// How long certificates and join tokens stay on record after their end, in days: 1 to 3650.
+    pub records_kept_days: u64,
     /// DNS names and addresses that services' certificates carry beside the service's own name, for clients that know
     /// no SPIFFE IDs.
     pub leaf_names: Vec<String>,
@@ -28,6 +30,10 @@ pub struct Config {
     pub initial_join_tokens: Option<InitialJoinTokens>,
     /// An operator's certificate that is made at each start, and renewed.
     pub operator: Option<OperatorFiles>,
+    /// Who keeps the ca's secrets.
+    pub secrets: mcp_secrets::Config,
+    /// Where the ca's rows are.
+    pub store: mcp_store::Config,
 }
 
 /// Join tokens that are made at each start, one file a service, for its owner alone.
@@ -62,6 +68,7 @@ impl Config {
         within("leaf_ttl_seconds", self.leaf_ttl_seconds, 7 * DAY_SECONDS)?;
         within("operator_ttl_seconds", self.operator_ttl_seconds, DAY_SECONDS)?;
         within("join_token_ttl_seconds", self.join_token_ttl_seconds, DAY_SECONDS)?;
+        within("records_kept_days", self.records_kept_days, 3650)?;
         match self.leaf_names.iter().find(|name| name.parse::<IpAddr>().is_err() && !is_dns_name(name)) {
             Some(name) => Err(Failure::config(format!(
                 "`ca.leaf_names` holds `{name}`, which is neither an address nor a lower-case DNS name"
@@ -107,6 +114,11 @@ impl Config {
     pub(crate) const fn join_token_ttl(&self) -> Duration {
         Duration::from_secs(self.join_token_ttl_seconds)
     }
+
+    /// How long a record is kept after the end of what it tells of.
+    pub(crate) const fn records_kept(&self) -> Duration {
+        Duration::from_secs(self.records_kept_days * DAY_SECONDS)
+    }
 }
 
 impl Default for Config {
@@ -115,19 +127,22 @@ impl Default for Config {
             leaf_ttl_seconds: DAY_SECONDS,
             operator_ttl_seconds: 3600,
             join_token_ttl_seconds: 600,
+            records_kept_days: 90,
             leaf_names: ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into(),
             trust_bundle_file: None,
             initial_join_tokens: None,
             operator: None,
+            secrets: mcp_secrets::Config::default(),
+            store: mcp_store::Config::default(),
         }
     }
 }
 
-fn within(key: &str, seconds: u64, most: u64) -> Result<(), Failure> {
-    if (1..=most).contains(&seconds) {
+fn within(key: &str, value: u64, most: u64) -> Result<(), Failure> {
+    if (1..=most).contains(&value) {
         return Ok(());
     }
-    Err(Failure::config(format!("`ca.{key}` is {seconds}; it may be 1 to {most}")))
+    Err(Failure::config(format!("`ca.{key}` is {value}; it may be 1 to {most}")))
 }
 
 /// Letters, digits and hyphens between dots (RFC 1123, section 2.1).

@@ -23,14 +23,14 @@ const ISSUING: &str = "authority/issuing";
 /// The authorities' keeper.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    secrets: Box<dyn Secrets>,
+    secrets: Arc<dyn Secrets>,
 }
 
 // === impl Keys ===
 
 impl Keys {
     /// Keeps them in `secrets`.
-    pub(crate) fn new(secrets: Box<dyn Secrets>) -> Self {
+    pub(crate) fn new(secrets: Arc<dyn Secrets>) -> Self {
         Self { secrets }
     }
 

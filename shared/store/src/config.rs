@@ -26,7 +26,8 @@ pub enum EngineName {
     Postgres,
 }
 
-/// A PostgreSQL server. What is secret stands here by reference only (`vault:path#field`, `file:/path`).
+/// A PostgreSQL server. What is secret stands here by reference only: `file:/path`, or `vault:path` in the
+/// service's own keeper of secrets.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConfig {

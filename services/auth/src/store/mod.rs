@@ -1,12 +1,15 @@
 //! What auth remembers: tenants on the platform's own table, members in their tenant's.
 //!
 //! ```text
-//! mod.rs      the traits, one per aggregate
-//! sqlite.rs   both in SQLite: `platform.db` and a file per tenant
-//! suite.rs    what every implementation must do
+//! mod.rs        the traits, one per aggregate
+//! rows/         both in tables, on either engine
+//! suite.rs      what every implementation must do, on each engine
+//! migrated.rs   a server with these tables, for the tests
 //! ```
 
-mod sqlite;
+#[cfg(test)]
+mod migrated;
+mod rows;
 #[cfg(test)]
 mod suite;
 
@@ -16,7 +19,7 @@ use mcp_store::StoreError;
 use mcp_tenancy::{PlatformScope, TenantScope};
 use mcp_types::{TenantSlug, Timestamp, UserName};
 
-pub(crate) use self::sqlite::SqliteStore;
+pub(crate) use self::rows::Rows;
 use crate::{
     members::{Authority, Forbidden, Member},
     roles::Role,
@@ -33,7 +36,7 @@ pub(crate) struct Tenant {
     pub(crate) created: Timestamp,
     /// Its first owner, as long as that one is not among its members yet.
     ///
-    /// Tenants and members are in different files, so making a tenant takes two commits. What a kill between them
+    /// Tenants and members are in different places, so making a tenant takes two commits. What a kill between them
     /// leaves undone is on record here, and is done at the next start.
     pub(crate) founder: Option<UserName>,
 }
@@ -103,7 +106,7 @@ pub(crate) trait Members: Send + Sync + 'static {
         user: &UserName,
     ) -> impl Future<Output = Result<Option<Member>, StoreError>> + Send;
 
-    /// Up to `count_max` members in the order of their names, from the one after `after` on.
+    /// Up to `count_max` members, from the one after `after` on, in an order that stays the same.
     fn members(
         &self,
         scope: &TenantScope,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mcp_types::{Timestamp, UserName};
 
-use super::{Members, SqliteStore, Tenant, Tenants, Unchanged};
+use super::{Members, Rows, Tenant, Tenants, Unchanged, migrated::Migrated};
 use crate::{
     fixture::{Home, platform, scope_of},
     members::{Authority, Forbidden, Member},
@@ -13,8 +13,12 @@ use crate::{
 };
 
 macro_rules! suite {
-    ($implementation:ident, $open:expr, [$($spec:ident),+ $(,)?]) => {
-        mod $implementation {
+    ([$($spec:ident),+ $(,)?]) => {
+        suite!(sqlite, open_sqlite, [$($spec),+]);
+        suite!(postgres, open_postgres, [$($spec),+]);
+    };
+    ($engine:ident, $open:expr, [$($spec:ident),+]) => {
+        mod $engine {
             use super::*;
 
             $(
@@ -28,32 +32,33 @@ macro_rules! suite {
     };
 }
 
-suite!(
-    sqlite,
-    open_sqlite,
-    [
-        a_tenant_is_read_back,
-        a_tenants_people_see_their_own_and_no_other,
-        a_slug_is_given_once,
-        a_founder_is_noted_until_settled,
-        a_member_is_read_back_by_its_own_tenant,
-        a_member_is_unknown_to_every_other_tenant,
-        a_user_is_a_member_once,
-        the_first_to_join_owns_the_tenant_and_the_others_edit,
-        of_all_who_join_at_once_one_becomes_the_owner,
-        a_founder_is_added_to_an_empty_tenant_only,
-        members_are_listed_by_name_from_where_one_asks,
-        a_forced_role_holds_for_old_and_new_members,
-        a_member_gets_another_role,
-        a_change_keeps_to_the_rules_and_else_changes_nothing,
-        of_two_owners_who_demote_each_other_one_stays,
-        of_two_owners_who_remove_each_other_one_stays,
-        the_access_version_grows_with_the_state,
-    ]
-);
+suite!([
+    a_tenant_is_read_back,
+    a_tenants_people_see_their_own_and_no_other,
+    a_slug_is_given_once,
+    a_founder_is_noted_until_settled,
+    a_member_is_read_back_by_its_own_tenant,
+    a_member_is_unknown_to_every_other_tenant,
+    a_user_is_a_member_once,
+    the_first_to_join_owns_the_tenant_and_the_others_edit,
+    of_all_who_join_at_once_one_becomes_the_owner,
+    a_founder_is_added_to_an_empty_tenant_only,
+    members_are_listed_each_once_from_where_one_asks,
+    a_forced_role_holds_for_old_and_new_members,
+    a_member_gets_another_role,
+    a_change_keeps_to_the_rules_and_else_changes_nothing,
+    of_two_owners_who_demote_each_other_one_stays,
+    of_two_owners_who_remove_each_other_one_stays,
+    the_access_version_grows_with_the_state,
+    of_all_who_found_a_tenant_at_once_one_does,
+]);
 
-async fn open_sqlite(home: &Home) -> SqliteStore {
+async fn open_sqlite(home: &Home) -> Rows {
     home.store().await
+}
+
+async fn open_postgres(home: &Home) -> Rows {
+    home.store_at(&Migrated::new(home.path()).await.config()).await
 }
 
 const NOW: Timestamp = Timestamp::from_unix_secs(1_700_000_000);
@@ -82,7 +87,9 @@ fn owner() -> Authority {
 
 async fn roles(store: &impl Members, tenant: &str) -> Vec<(String, Role)> {
     let all = store.members(&scope_of(tenant), None, 100).await.expect("listed");
-    all.into_iter().map(|member| (member.user.to_string(), member.role)).collect()
+    let mut roles: Vec<_> = all.into_iter().map(|member| (member.user.to_string(), member.role)).collect();
+    roles.sort();
+    roles
 }
 
 async fn a_tenant_is_read_back(store: impl Tenants + Members) {
@@ -192,22 +199,48 @@ async fn a_founder_is_added_to_an_empty_tenant_only(store: impl Tenants + Member
     assert_eq!(roles(&store, "acme").await, [("alice".to_owned(), Role::Owner)]);
 }
 
-async fn members_are_listed_by_name_from_where_one_asks(store: impl Tenants + Members) {
+async fn members_are_listed_each_once_from_where_one_asks(store: impl Tenants + Members) {
     let acme = scope_of("acme");
-    for name in ["carol", "alice", "bob", "a.b", "9lives"] {
+    let there = ["9lives", "a.b", "alice", "bob", "carol"];
+    for name in there {
         store.add(&acme, &member(name, Role::Viewer)).await.expect("added");
     }
 
     let names = |members: Vec<Member>| members.into_iter().map(|it| it.user.to_string()).collect::<Vec<_>>();
     let all = names(store.members(&acme, None, 10).await.expect("listed"));
-    let first = names(store.members(&acme, None, 2).await.expect("listed"));
-    let next = names(store.members(&acme, Some("a.b"), 2).await.expect("listed"));
-    let last = names(store.members(&acme, Some("carol"), 2).await.expect("listed"));
+    let mut walked = names(store.members(&acme, None, 2).await.expect("listed"));
+    while let [.., last] = &*walked {
+        let next = names(store.members(&acme, Some(last), 2).await.expect("listed"));
+        if next.is_empty() {
+            break;
+        }
+        walked.extend(next);
+    }
 
-    assert_eq!(all, ["9lives", "a.b", "alice", "bob", "carol"]);
-    assert_eq!(first, ["9lives", "a.b"]);
-    assert_eq!(next, ["alice", "bob"]);
-    assert_eq!(last, Vec::<String>::new());
+    assert_eq!(walked, all);
+    walked.sort();
+    assert_eq!(walked, there);
+}
+
+async fn of_all_who_found_a_tenant_at_once_one_does(store: impl Tenants + Members) {
+    let store = Arc::new(store);
+    let founding: Vec<_> = (0..8)
+        .map(|index| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let display_name = format!("the {index}th");
+                let tenant = Tenant { display_name, ..tenant("acme", Some(&format!("u{index}"))) };
+                store.found(&platform(), &tenant).await.expect("asked").then_some(tenant)
+            })
+        })
+        .collect();
+    let mut made = Vec::new();
+    for founded in founding {
+        made.extend(founded.await.expect("ran"));
+    }
+
+    let [acme] = &*made else { panic!("{made:?}") };
+    assert_eq!(store.tenant(&platform(), &acme.slug).await.expect("read").as_ref(), Some(acme));
 }
 
 async fn a_forced_role_holds_for_old_and_new_members(store: impl Tenants + Members) {

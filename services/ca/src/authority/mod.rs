@@ -12,7 +12,6 @@ use mcp_pki::{
 };
 use mcp_rpc::{JoinToken, MeshConfig};
 use mcp_runtime::{Failure, Shell};
-use mcp_secrets::SealedStore;
 use mcp_store::StoreError;
 use mcp_svid::{Identity, SpiffeId, TrustBundle, make_csr, pin};
 use mcp_tenancy::{PeerIdentity, PlatformScope};
@@ -24,14 +23,11 @@ use zeroize::Zeroizing;
 use crate::{
     config::Config,
     keys::{self, Keys},
-    store::{Attestation, CertificateRow, Registry as _, Sha256, Spent, SqliteRegistry, TokenRow},
+    store::{Attestation, CertificateRow, Registry as _, Rows, Sha256, Spent, TokenRow},
 };
 
 /// The version of the only bundle there is: this ca has one root for its whole life.
 const BUNDLE_VERSION: u64 = 1;
-
-/// How long a join token that has ended is remembered, so that the log can say what became of it.
-const TOKENS_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// The certificate authority of one trust domain, open. Clones share it.
 ///
@@ -47,10 +43,11 @@ struct Inner {
     service_profile: Profile,
     operator_ttl: Duration,
     join_token_ttl: Duration,
+    records_kept: Duration,
     keys: Keys,
     root: RootCa,
     issuing: RwLock<Arc<IssuingCa>>,
-    registry: SqliteRegistry,
+    registry: Rows,
     bundle: watch::Sender<Arc<TrustBundle>>,
     shell: Shell,
 }
@@ -94,13 +91,13 @@ impl Authority {
         let folder = &mesh.state_dir;
         let name: ServiceName =
             "ca".parse().map_err(|bad| Failure::software("the ca has no name of its own").because(bad))?;
-        let entropy = Arc::clone(&shell.entropy);
-        let secrets = SealedStore::open(&folder.join("secrets"), &folder.join("master.key"), entropy)
+        let keepers = mcp_secrets::open(&config.secrets, &name, folder, shell)
+            .await
             .map_err(|source| Failure::config_because("cannot open the ca's secrets", source))?;
-        let keys = Keys::new(Box::new(secrets));
+        let keys = Keys::new(Arc::clone(&keepers.secrets));
         let root = keys.root(&mesh.trust_domain, shell).await?;
         let issuing = keys.issuing(&root, shell).await?;
-        let registry = SqliteRegistry::open(folder, &name)
+        let registry = Rows::open(&config.store, folder, &name, &keepers, shell)
             .await
             .map_err(|source| Failure::unavailable("cannot use the ca's registry").because(source))?;
         let bundle = trust_bundle(BUNDLE_VERSION, &[&root]);
@@ -111,6 +108,7 @@ impl Authority {
                 service_profile: config.service_profile(),
                 operator_ttl: config.operator_ttl(),
                 join_token_ttl: config.join_token_ttl(),
+                records_kept: config.records_kept(),
                 keys,
                 root,
                 issuing: RwLock::new(Arc::new(issuing)),
@@ -269,7 +267,7 @@ impl Authority {
         self.identity(&id, &Profile::operator(ttl.unwrap_or(self.inner.operator_ttl))).await
     }
 
-    /// Makes a new issuing authority where less than a third of the old one's life is left, and forgets old tokens.
+    /// Makes a new issuing authority where less than a third of the old one's life is left, and forgets old records.
     pub(crate) async fn tidy_up(&self) -> Result<(), Failure> {
         let (inner, now) = (&self.inner, self.inner.shell.clock.now());
         if keys::is_due(&self.issuing(), now) {
@@ -277,11 +275,15 @@ impl Authority {
             *inner.issuing.write().unwrap_or_else(PoisonError::into_inner) = issuing;
         }
         let scope = PlatformScope::of_the_platform_itself();
-        inner
+        let forgotten = inner
             .registry
-            .forget_tokens(&scope, now.minus(TOKENS_REMEMBERED))
+            .forget(&scope, now.minus(inner.records_kept))
             .await
-            .map_err(|source| Failure::unavailable("cannot tidy the ca's registry").because(source))
+            .map_err(|source| Failure::unavailable("cannot tidy the ca's registry").because(source))?;
+        if forgotten > 0 {
+            tracing::info!(rows = forgotten, kept = ?inner.records_kept, "the ca forgot old records");
+        }
+        Ok(())
     }
 
     /// Closes the registry.

@@ -38,7 +38,10 @@ impl Home {
     }
 
     fn sealed(&self, name: &str) -> PathBuf {
-        self.folder.path().join("ca/secrets/sealed/authority").join(format!("{name}.sealed"))
+        let mut files = fs::read_dir(self.folder.path().join("ca/secrets/sealed/authority")).expect("sealed");
+        let is_of =
+            |file: &PathBuf| file.file_name().is_some_and(|it| it.to_string_lossy().starts_with(name));
+        files.find_map(|file| file.ok().map(|it| it.path()).filter(is_of)).expect("a file of that name")
     }
 }
 
@@ -224,6 +227,24 @@ async fn an_issuing_authority_with_less_than_a_third_left_has_a_successor_under_
 
     let reopened = home.open().await;
     assert_eq!((reopened.trust_bundle_pem(), reopened.issuing_ends()), (pem, second));
+}
+
+#[tokio::test]
+async fn records_are_kept_for_as_long_as_is_configured_after_their_end() {
+    let home = Home::new();
+    let ca = home.open().await;
+    let token = token(&ca, "auth").await;
+    ca.issue_for_token(&SCOPE, &token, &csr(None)).await.expect("issued");
+    let day = Duration::from_secs(24 * 3600);
+
+    // The certificate ends after a day.
+    home.clock.advance(day * 91);
+    ca.tidy_up().await.expect("tidied");
+    assert_eq!(ca.record().await.len(), 1);
+
+    home.clock.advance(day);
+    ca.tidy_up().await.expect("tidied");
+    assert_eq!(ca.record().await.len(), 0);
 }
 
 #[tokio::test]

@@ -1,12 +1,18 @@
 //! What the ca remembers: join tokens by their hash, and every certificate that it handed out.
 //!
 //! ```text
-//! mod.rs      the trait
-//! sqlite.rs   in SQLite: `platform.db`
-//! suite.rs    what every implementation must do
+//! mod.rs        the trait
+//! rows.rs       on SQLite (`platform.db`) and PostgreSQL (a schema of the ca's own)
+//! suite.rs      what the registry must do on each engine
+//! attacks.rs    what somebody finds who holds the service's own login
+//! migrated.rs   a server with these tables, for the tests
 //! ```
 
-mod sqlite;
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod migrated;
+mod rows;
 #[cfg(test)]
 mod suite;
 
@@ -17,7 +23,7 @@ use mcp_svid::SpiffeId;
 use mcp_tenancy::PlatformScope;
 use mcp_types::{ServiceName, Timestamp};
 
-pub(crate) use self::sqlite::SqliteRegistry;
+pub(crate) use self::rows::Rows;
 
 /// SHA-256 of something.
 pub(crate) type Sha256 = [u8; 32];
@@ -113,12 +119,12 @@ pub(crate) trait Registry: Send + Sync + 'static {
         certificate: &CertificateRow,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Forgets join tokens that expired before `moment`.
-    fn forget_tokens(
+    /// Forgets the join tokens and the certificates that ended before `moment`, and says how many they were.
+    fn forget(
         &self,
         scope: &PlatformScope,
         moment: Timestamp,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
 // === impl TokenRow ===

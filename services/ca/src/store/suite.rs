@@ -2,14 +2,19 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use mcp_store::Config;
 use mcp_tenancy::PlatformScope;
 use mcp_types::Timestamp;
 
-use super::{Attestation, CertificateRow, Registry, Sha256, Spent, SqliteRegistry, TokenRow};
+use super::{Attestation, CertificateRow, Registry, Rows, Sha256, Spent, TokenRow, migrated::Migrated};
 
 macro_rules! suite {
-    ($implementation:ident, $open:expr, [$($spec:ident),+ $(,)?]) => {
-        mod $implementation {
+    ([$($spec:ident),+ $(,)?]) => {
+        suite!(sqlite, open_sqlite, [$($spec),+]);
+        suite!(postgres, open_postgres, [$($spec),+]);
+    };
+    ($engine:ident, $open:expr, [$($spec:ident),+]) => {
+        mod $engine {
             use super::*;
 
             $(
@@ -23,22 +28,30 @@ macro_rules! suite {
     };
 }
 
-suite!(
-    sqlite,
-    open_sqlite,
-    [
-        a_token_is_read_back_by_its_hash_alone,
-        a_token_is_made_once,
-        of_all_who_use_a_token_at_once_one_succeeds,
-        an_expired_token_is_not_used,
-        a_certificate_that_cannot_be_recorded_uses_no_token_up,
-        a_certificate_is_recorded_once,
-        tokens_are_forgotten_after_their_end,
-    ]
-);
+suite!([
+    a_token_is_read_back_by_its_hash_alone,
+    a_token_is_made_once,
+    of_all_who_use_a_token_at_once_one_succeeds,
+    an_expired_token_is_not_used,
+    a_certificate_that_cannot_be_recorded_uses_no_token_up,
+    a_certificate_is_recorded_once,
+    tokens_are_forgotten_after_their_end,
+    certificates_are_forgotten_after_their_end_however_many,
+]);
 
-async fn open_sqlite(folder: &Path) -> SqliteRegistry {
-    SqliteRegistry::open(folder, &"ca".parse().expect("a service")).await.expect("the registry opens")
+async fn open_sqlite(folder: &Path) -> Rows {
+    open(folder, &Config::default()).await
+}
+
+async fn open_postgres(folder: &Path) -> Rows {
+    open(folder, &Migrated::new(folder).await.config()).await
+}
+
+pub(super) async fn open(folder: &Path, config: &Config) -> Rows {
+    let (service, shell) = ("ca".parse().expect("a service"), mcp_testkit::shell());
+    let keepers = mcp_secrets::open(&mcp_secrets::Config::default(), &service, folder, &shell).await;
+    let keepers = keepers.expect("the secrets open");
+    Rows::open(config, folder, &service, &keepers, &shell).await.expect("the registry opens")
 }
 
 const SCOPE: PlatformScope = PlatformScope::of_the_platform_itself();
@@ -136,8 +149,22 @@ async fn a_certificate_is_recorded_once(registry: impl Registry) {
 async fn tokens_are_forgotten_after_their_end(registry: impl Registry) {
     registry.add_token(&SCOPE, &token(1)).await.expect("added");
 
-    registry.forget_tokens(&SCOPE, NOW.plus(MINUTE)).await.expect("answers");
+    assert_eq!(registry.forget(&SCOPE, NOW.plus(MINUTE)).await.expect("answers"), 0);
     assert!(registry.token(&SCOPE, &[1; 32]).await.expect("answers").is_some());
-    registry.forget_tokens(&SCOPE, NOW.plus(MINUTE * 2)).await.expect("answers");
+    assert_eq!(registry.forget(&SCOPE, NOW.plus(MINUTE * 2)).await.expect("answers"), 1);
     assert!(registry.token(&SCOPE, &[1; 32]).await.expect("answers").is_none());
+}
+
+async fn certificates_are_forgotten_after_their_end_however_many(registry: impl Registry) {
+    for number in 0..600_u16 {
+        let serial = u128::from(number).to_be_bytes();
+        let issued = NOW.plus(Duration::from_millis(number.into()));
+        let row = CertificateRow { serial, ..certificate(0, [1; 32], issued) };
+        registry.record(&SCOPE, &row).await.expect("recorded");
+    }
+
+    let in_the_middle = NOW.plus(MINUTE + Duration::from_millis(550));
+    assert_eq!(registry.forget(&SCOPE, in_the_middle).await.expect("answers"), 550);
+    assert_eq!(registry.forget(&SCOPE, in_the_middle).await.expect("answers"), 0);
+    assert_eq!(registry.forget(&SCOPE, NOW.plus(MINUTE * 2)).await.expect("answers"), 50);
 }

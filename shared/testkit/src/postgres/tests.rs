@@ -49,6 +49,21 @@ fn databases_do_not_see_each_other() {
 }
 
 #[test]
+fn an_owner_makes_what_a_member_of_another_role_may_not_change() {
+    let database = PostgresServer::shared().database();
+    let owner = database.owner();
+
+    let make = "CREATE ROLE some_service; CREATE SCHEMA s; CREATE TABLE s.t (n bigint);
+                GRANT USAGE ON SCHEMA s TO some_service; GRANT SELECT ON s.t TO some_service";
+    database.try_sql(&owner.user, &owner.password, make).expect("the owner may");
+    let member = database.member_of("some_service");
+
+    let as_member = |statement| database.try_sql(&member.user, &member.password, statement);
+    assert_eq!(as_member("SELECT count(*) FROM s.t"), Ok("0".to_owned()));
+    assert!(as_member("DROP TABLE s.t").is_err() && as_member("CREATE ROLE other").is_err());
+}
+
+#[test]
 fn what_was_committed_is_there_after_a_kill() {
     let server = PostgresServer::start();
     let database = server.database();

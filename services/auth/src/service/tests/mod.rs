@@ -22,12 +22,12 @@ use crate::{
     fixture::{Home, ManualClock, platform, scope_of},
     members::Authority,
     roles::Role,
-    store::SqliteStore,
+    store::Rows,
 };
 
 /// The service, and the folder that it lives in.
 struct World {
-    auth: Auth<SqliteStore>,
+    auth: Auth<Rows>,
     clock: Arc<ManualClock>,
     _home: Home,
 }

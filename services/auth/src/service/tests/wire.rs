@@ -13,7 +13,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use super::*;
 
 /// The service on a socket of its own, without the layers of the mesh; ends with the word to stop.
-async fn served(world: World) -> (Arc<Auth<SqliteStore>>, Channel, Home) {
+async fn served(world: World) -> (Arc<Auth<Rows>>, Channel, Home) {
     let World { auth, _home: home, .. } = world;
     let auth = Arc::new(auth);
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
