@@ -4,6 +4,7 @@ mod changes;
 mod contexts;
 mod ends;
 mod forks;
+mod fresh;
 mod imports;
 mod lists;
 mod messages;
@@ -12,18 +13,16 @@ mod repeats;
 mod searches;
 mod summaries;
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use futures_util::future::join_all;
 use mcp_proto::context::v1 as pb;
-use mcp_secrets::{SealedStore, SealedWrapping};
-use mcp_store::{Db, Engine, Keys, Options};
 use mcp_tenancy::TenantScope;
-use mcp_testkit::{ManualClock, TestIssuer};
+use mcp_testkit::TestIssuer;
 use mcp_types::{SystemEntropy, Timestamp, uuid_v7};
-use tempfile::TempDir;
 use uuid::Uuid;
 
+pub(crate) use self::fresh::{Fresh, sqlite_contexts};
 use super::*;
 use crate::{data::Data, etag::etag, filter::Order, tokens};
 
@@ -101,6 +100,10 @@ macro_rules! suite {
                 what_is_staged_is_not_seen_until_it_is_published,
                 what_is_given_up_is_swept,
             );
+            suite!(@timed fresh, $fresh,
+                the_tables_are_as_they_are_declared,
+                no_word_of_a_user_is_in_the_tables,
+            );
             suite!(@timed ends, $fresh,
                 what_has_ended_is_gone_at_once_and_its_rows_soon_after,
                 a_long_context_is_removed_bit_by_bit,
@@ -135,15 +138,7 @@ macro_rules! suite {
 }
 
 suite!(sqlite, super::Fresh::sqlite());
-
-/// An empty store, its clock, and what it lives in.
-pub(crate) struct Fresh {
-    /// The store.
-    pub(crate) contexts: StoredContexts,
-    /// What it goes by.
-    pub(crate) clock: Arc<ManualClock>,
-    folder: TempDir,
-}
+suite!(postgres, super::Fresh::postgres());
 
 const ALL: Limit = Limit { rows: 200, bytes: 1 << 20 };
 
@@ -212,50 +207,4 @@ fn once(request: u128, principal: &str, method: &'static str, body: u8) -> Write
 
 fn scope(tenant: &str) -> TenantScope {
     TestIssuer::new().scope(tenant)
-}
-
-/// What every tenant holds at most in these specifications.
-const QUOTA: Quota = Quota { contexts_max: 2_000, messages_max: 20_000, bytes_max: 64 << 20 };
-
-// === impl Fresh ===
-
-impl Fresh {
-    /// In files.
-    pub(crate) async fn sqlite() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let clock = ManualClock::standing(time(10));
-        let options = Options { files_open_max: 4, ..Self::options(&folder, &clock) };
-        let service = "context".parse().expect("a name");
-        let db = Db::open(folder.path(), &service, options).await.expect("opens");
-        Self { contexts: StoredContexts::new(db, Engine::Sqlite, clock.clone(), QUOTA), clock, folder }
-    }
-
-    fn options(folder: &TempDir, clock: &Arc<ManualClock>) -> Options {
-        let entropy: Arc<SystemEntropy> = Arc::new(SystemEntropy);
-        let secrets = SealedStore::open(
-            &folder.path().join("secrets"),
-            &folder.path().join("master.key"),
-            entropy.clone(),
-        )
-        .expect("opens");
-        let wrapping = Arc::new(SealedWrapping::new(secrets, entropy.clone()));
-        let keys = Keys { clock: clock.clone(), ..Keys::new(wrapping) };
-        Options { keys: Some(keys), ..StoredContexts::options() }
-    }
-
-    /// The same with another quota.
-    fn with_quota(&self, quota: Quota) -> StoredContexts {
-        StoredContexts::new(self.contexts.db().clone(), Engine::Sqlite, self.clock.clone(), quota)
-    }
-
-    async fn end(self) {
-        self.contexts.db().close().await;
-        drop(self.folder);
-    }
-}
-
-/// An empty store in files, and the folder that it is in.
-pub(crate) async fn sqlite_contexts() -> (StoredContexts, TempDir) {
-    let Fresh { contexts, folder, .. } = Fresh::sqlite().await;
-    (contexts, folder)
 }
