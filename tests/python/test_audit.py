@@ -187,7 +187,7 @@ def test_verification_on_the_platforms_own_disk_is_sound(platform: Platform, exp
 
 def test_an_edited_export_is_not_sound(platform: Platform, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "export.jsonl"
-    path.write_text(platform.run("audit", "export", "--service", "auth").replace("user-3", "user-4"))
+    path.write_text(platform.run("audit", "export", "--service", "auth").replace("operator/local", "operator/other"))
     command = [platform.binary, "audit", "verify", path, "--output", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 65, done.stdout + done.stderr

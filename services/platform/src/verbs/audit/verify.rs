@@ -50,7 +50,14 @@ pub(super) fn verify(args: &VerifyArgs, format: Format) -> Result<(), Failure> {
     };
     match format {
         Format::Json => output::json(&checked.iter().map(as_json).collect()),
-        Format::Text | Format::Markdown => checked.iter().for_each(print),
+        Format::Text | Format::Markdown => {
+            checked.iter().for_each(print);
+            if checked.iter().any(|it| !it.pinned) {
+                output::line(format_args!(
+                    "{CAUTION}by the key that lies beside the log or in the export; `--key` takes one that you kept{CAUTION:#}"
+                ));
+            }
+        }
     }
     let unsound: Vec<_> =
         checked.iter().filter(|it| !it.verified.is_sound()).map(|it| it.name.as_str()).collect();
@@ -91,7 +98,7 @@ fn begin(key: LogKey, checkpoint: &Checkpoint, older: &[Checkpoint]) -> Verifica
 }
 
 fn print(checked: &Checked) {
-    let Checked { name, origin, pinned, sealed, verified } = checked;
+    let Checked { name, origin, sealed, verified, .. } = checked;
     let (style, verdict) = if verified.is_sound() { (GOOD, "sound") } else { (BAD, "CHANGED") };
     let waiting = Some(verified.waiting).filter(|rows| *rows > 0);
     let waiting = waiting.map(|rows| format!(", {rows} not signed yet")).unwrap_or_default();
@@ -107,11 +114,6 @@ fn print(checked: &Checked) {
     }
     if verified.more_findings > 0 {
         output::line(format_args!("  {BAD}-{BAD:#} and {} findings more", verified.more_findings));
-    }
-    if !pinned {
-        output::line(format_args!(
-            "  {CAUTION}the key is the one beside the log; `--key` takes one that you kept{CAUTION:#}"
-        ));
     }
 }
 
