@@ -8,6 +8,7 @@ mod index;
 mod keys;
 mod postgres;
 mod sqlite;
+mod vault;
 
 use self::house::{House, notes, options, platform, put, select, service, tenant};
 use super::*;
