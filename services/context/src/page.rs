@@ -159,7 +159,7 @@ mod tests {
         let acme = TestIssuer::new().scope("acme");
         let here = page(&acme, "ListContexts", b"");
         let load = async || {
-            let entropy = std::sync::Arc::new(SystemEntropy);
+            let entropy = Arc::new(SystemEntropy);
             let (secrets, master) = (folder.path().join("secrets"), folder.path().join("master.key"));
             let store = mcp_secrets::SealedStore::open(&secrets, &master, entropy).expect("opens");
             PageTokens::load(&store, Arc::new(SystemEntropy)).await.expect("a key")

@@ -64,7 +64,7 @@ pub(super) async fn keep(
         .bind(once.method)
         .bind(once.request_id.as_bytes())
         .bind(write.now.unix_millis())
-        .bind(&once.body)
+        .bind(once.body)
         .bind(sealed)
         .execute(tx)
         .await?;

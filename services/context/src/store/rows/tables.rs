@@ -137,8 +137,8 @@ const SUMMARIES: Table = Table {
     ],
 };
 
-/// Every table of a tenant.
-pub(super) const TABLES: &[Table] = &[
+/// The tables that are declared here.
+const OURS: [Table; 11] = [
     CONTEXTS,
     CONTEXT_TAGS,
     LOGS,
@@ -150,11 +150,24 @@ pub(super) const TABLES: &[Table] = &[
     USAGE,
     SEGMENTS,
     SUMMARIES,
-    mcp_store::index::TABLES[0],
-    mcp_store::index::TABLES[1],
-    mcp_store::index::TABLES[2],
-    mcp_store::index::TABLES[3],
 ];
+
+/// Every table of a tenant.
+pub(super) const TABLES: &[Table] =
+    &every::<_, _, { OURS.len() + mcp_store::index::TABLES.len() }>(OURS, mcp_store::index::TABLES);
+
+const fn every<const A: usize, const B: usize, const ALL: usize>(
+    ours: [Table; A],
+    others: [Table; B],
+) -> [Table; ALL] {
+    let mut every = [ours[0]; ALL];
+    let mut at = 0;
+    while at < ALL {
+        every[at] = if at < A { ours[at] } else { others[at - A] };
+        at += 1;
+    }
+    every
+}
 
 /// What clients wrote in a context.
 pub(super) const FIELDS: SealedColumn = CONTEXTS.sealed("fields");

@@ -2,6 +2,7 @@
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "takes an answer as it comes")]
 fn is_over(answer: Result<impl fmt::Debug, ContextsError>, of: Holding) {
     assert!(matches!(&answer, Err(ContextsError::Quota { what, .. }) if *what == of), "{answer:?}");
 }
