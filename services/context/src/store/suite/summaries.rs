@@ -88,7 +88,7 @@ pub(super) async fn a_summary_is_its_makers_and_its_messages_alone(contexts: Sto
 pub(super) async fn a_summary_goes_with_its_context(contexts: StoredContexts) {
     let id = talk(&contexts, MANY).await;
     let (acme, run, maker) = (scope("acme"), 1..=256, [1; 32]);
-    contexts.measure(&acme, id, &[run.clone()]).await.expect("measured");
+    contexts.measure(&acme, id, std::slice::from_ref(&run)).await.expect("measured");
     contexts.keep(&acme, id, &run, &maker, saying("a")).await.expect("kept");
 
     contexts.delete(&acme, &at(9), target(id)).await.expect("deleted");
