@@ -200,10 +200,10 @@ impl Db {
         Ok(self.tenant_tx(scope.tenant(), begun, None))
     }
 
-    /// Removes all rows of the tenant of `scope`; answers how many rows, or files, that were.
+    /// Removes all rows of the tenant of `scope` but those of its audit log; answers how many there were.
     pub(crate) async fn remove_rows(&self, scope: &TenantScope) -> Result<u64, StoreError> {
         match &self.inner.house {
-            House::Files(files) => files.remove(scope.tenant()).await,
+            House::Files(files) => files.erase(scope.tenant()).await,
             House::Server(_) => {
                 let mut tx = self.change_keys(scope).await?;
                 sql("SELECT set_config('statement_timeout', '0', true)")

@@ -55,7 +55,7 @@
 //!
 //! No transaction is made but by the door:
 //!
-//! ```compile_fail,E0433
+//! ```compile_fail,E0603
 //! # use mcp_store::{Db, StoreError, sql};
 //! # use mcp_tenancy::TenantScope;
 //! async fn titles(db: &Db, scope: &TenantScope) -> Result<Vec<(String,)>, StoreError> {

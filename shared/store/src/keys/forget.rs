@@ -1,4 +1,5 @@
-//! The end of a tenant: its wrapping key first, so that from there on nothing opens, here or in any backup; then its rows.
+//! The end of a tenant: its wrapping key first, so that from there on nothing opens, here or in any backup; then its rows. Of its
+//! audit log the tree stays, without what it is about.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use mcp_tenancy::TenantScope;
@@ -16,8 +17,10 @@ pub struct Forgotten {
     pub wrapping_key_destroyed: bool,
     /// The keys that it wrapped, and nobody can unwrap any more.
     pub keys: Vec<ForgottenKey>,
-    /// Rows removed; of SQLite, the whole file was.
+    /// Rows removed.
     pub rows: u64,
+    /// Rows of its audit log that have no content any more; the tree over them stays, and can still be proved.
+    pub audit_rows: u64,
 }
 
 /// A key that nobody can unwrap any more.
@@ -61,6 +64,12 @@ impl Db {
             wrapping.destroy(tenant).await.map_err(failed("destroy a tenant's wrapping key"))?;
         keyring.forget(tenant);
         let rows = self.remove_rows(scope).await?;
-        Ok(Forgotten { tenant: tenant.clone(), wrapping_key_destroyed, keys, rows })
+        let mut tx = self.change_keys(scope).await?;
+        let audit_rows = sql("UPDATE mcp_audit_row SET sealed = NULL WHERE sealed IS NOT NULL")
+            .doing("empty a tenant's audit log")
+            .execute(&mut tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Forgotten { tenant: tenant.clone(), wrapping_key_destroyed, keys, rows, audit_rows })
     }
 }

@@ -10,7 +10,7 @@ mod statements;
 
 pub(crate) use self::{
     check::differences,
-    statements::{Batch, Statements},
+    statements::{Batch, Statements, erasing},
 };
 
 /// A table of tenants' rows.

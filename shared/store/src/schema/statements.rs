@@ -4,6 +4,8 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+
 use super::{RowPart, Table};
 use crate::{StoreError, Tx, Value, sql::Sql};
 
@@ -29,6 +31,11 @@ pub(crate) struct Batch {
 pub(crate) struct SealedRow {
     pub(crate) keys: Vec<Value>,
     pub(crate) sealed: Vec<Option<Vec<u8>>>,
+}
+
+/// Statements that remove all rows of these tables of a file.
+pub(crate) fn erasing(tables: &[String]) -> impl Iterator<Item = impl SqlSafeStr + use<>> + '_ {
+    tables.iter().filter(|name| is_name(name)).map(|name| AssertSqlSafe(format!("DELETE FROM {name}")))
 }
 
 // === impl Statements ===

@@ -34,8 +34,6 @@ struct State {
 struct Slot {
     file: Arc<OnceCell<SqliteFile>>,
     last_use: u64,
-    /// It is being removed from the disk: whoever asks for it waits, and finds none.
-    is_leaving: bool,
 }
 
 /// A file in use. While there is one, the file is not closed.
@@ -44,12 +42,6 @@ pub(crate) struct Lease {
     /// `None` only while it is being dropped.
     file: Option<Arc<OnceCell<SqliteFile>>>,
     files: Arc<OpenFiles>,
-}
-
-/// A file on its way off the disk.
-struct Leaving {
-    files: Arc<OpenFiles>,
-    tenant: TenantSlug,
 }
 
 enum Room {
@@ -93,48 +85,6 @@ impl OpenFiles {
         tokio::time::timeout(wait_max, leased).await.map_err(|_elapsed| StoreError::Crowded)
     }
 
-    /// Has `remove` take the file of `tenant` from the disk, once nobody uses it and before anybody can again.
-    pub(crate) async fn remove(
-        self: &Arc<Self>,
-        tenant: &TenantSlug,
-        wait_max: Duration,
-        remove: impl FnOnce() -> Result<u64, StoreError>,
-    ) -> Result<u64, StoreError> {
-        let taken = async {
-            loop {
-                let mut freed = pin!(self.freed.notified());
-                freed.as_mut().enable();
-                if let Some(file) = self.take_out(tenant) {
-                    return file;
-                }
-                freed.await;
-            }
-        };
-        let file = tokio::time::timeout(wait_max, taken).await.map_err(|_elapsed| StoreError::Crowded)?;
-        // Whatever becomes of this call, the place is given up.
-        let _leaving = Leaving { files: Arc::clone(self), tenant: tenant.clone() };
-        if let Some(file) = file.get() {
-            file.close().await;
-        }
-        remove()
-    }
-
-    /// The file of `tenant`, if nobody uses it: from here on nobody can.
-    fn take_out(&self, tenant: &TenantSlug) -> Option<Arc<OnceCell<SqliteFile>>> {
-        let mut state = self.state();
-        let last_use = state.uses;
-        let slot = state.slots.entry(tenant.clone()).or_insert_with(|| Slot {
-            file: Arc::default(),
-            last_use,
-            is_leaving: false,
-        });
-        if slot.is_leaving || Arc::strong_count(&slot.file) > 1 {
-            return None;
-        }
-        slot.is_leaving = true;
-        Some(Arc::clone(&slot.file))
-    }
-
     /// Closes all files that are not in use.
     pub(crate) async fn close_all(&self) {
         let slots: Vec<_> = self.state().slots.drain().collect();
@@ -156,15 +106,12 @@ impl OpenFiles {
         state.uses += 1;
         let last_use = state.uses;
         if let Some(slot) = state.slots.get_mut(tenant) {
-            if slot.is_leaving {
-                return Room::None;
-            }
             slot.last_use = last_use;
             return Room::Leased(Arc::clone(&slot.file));
         }
         if state.slots.len() + state.closing < self.open_max {
             let file = Arc::default();
-            state.slots.insert(tenant.clone(), Slot { file: Arc::clone(&file), last_use, is_leaving: false });
+            state.slots.insert(tenant.clone(), Slot { file: Arc::clone(&file), last_use });
             return Room::Leased(file);
         }
         if state.closing > 0 {
@@ -172,8 +119,7 @@ impl OpenFiles {
             return Room::None;
         }
         // Leases are made under this lock only, so what only the cache holds nobody can begin to use.
-        let idle =
-            state.slots.iter().filter(|(_, slot)| Arc::strong_count(&slot.file) == 1 && !slot.is_leaving);
+        let idle = state.slots.iter().filter(|(_, slot)| Arc::strong_count(&slot.file) == 1);
         let Some(oldest) = idle.min_by_key(|(_, slot)| slot.last_use).map(|(tenant, _)| tenant.clone())
         else {
             return Room::None;
@@ -224,15 +170,6 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // Let go before it is told, or whoever hears it would find the file still in use.
         self.file = None;
-        self.files.freed.notify_waiters();
-    }
-}
-
-// === impl Leaving ===
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        self.files.state().slots.remove(&self.tenant);
         self.files.freed.notify_waiters();
     }
 }

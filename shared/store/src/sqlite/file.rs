@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    ConnectOptions as _, Sqlite, SqlitePool, Transaction,
+    ConnectOptions as _, Connection as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -11,7 +11,7 @@ use super::{
     folder,
     migrate::{Owner, migrate},
 };
-use crate::{Migration, StoreError};
+use crate::{Migration, StoreError, schema::erasing};
 
 /// Page cache of a connection in KiB; SQLite's own two MiB, times all open files, would be felt.
 const PAGE_CACHE_KIB: &str = "-512";
@@ -101,6 +101,33 @@ impl SqliteFile {
     /// Begins to read; what is seen stays the same until the transaction ends.
     pub(crate) async fn read(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.readers.begin().await.map_err(StoreError::doing("begin to read"))
+    }
+
+    /// Removes all rows but the audit log's and what says whose the file is, and gives their room back to the disk; answers
+    /// how many there were.
+    pub(crate) async fn erase(&self) -> Result<u64, StoreError> {
+        let doing = || StoreError::doing("remove a tenant's rows");
+        let mut connection = self.writer.acquire().await.map_err(doing())?;
+        let mut tx = connection.begin_with("BEGIN IMMEDIATE").await.map_err(doing())?;
+        // All are gone in the end, so no row is left that refers to another.
+        sqlx::raw_sql("PRAGMA defer_foreign_keys = ON").execute(&mut *tx).await.map_err(doing())?;
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'mcp_audit%'
+             AND name NOT IN ('mcp_file', 'mcp_migration', 'mcp_store_migration')",
+        )
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(doing())?;
+        let mut rows = 0;
+        for statement in erasing(&tables) {
+            rows += sqlx::query(statement).execute(&mut *tx).await.map_err(doing())?.rows_affected();
+        }
+        tx.commit().await.map_err(doing())?;
+        sqlx::raw_sql("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")
+            .execute(&mut *connection)
+            .await
+            .map_err(doing())?;
+        Ok(rows)
     }
 
     /// Closes the file once nobody uses it any more.

@@ -34,22 +34,6 @@ pub(crate) fn create_file(file: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Removes the database `file` with its logs, so that it stays removed; answers how many files that were.
-pub(crate) fn remove_database(file: &Path) -> Result<u64, StoreError> {
-    let mut removed = 0;
-    for end in ["", "-wal", "-shm", "-journal"] {
-        let mut path = file.as_os_str().to_owned();
-        path.push(end);
-        match std::fs::remove_file(&path) {
-            Ok(()) => removed += 1,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed("remove", Path::new(&path))(error)),
-        }
-    }
-    sync(parent(file))?;
-    Ok(removed)
-}
-
 /// Makes the names in `folder` last.
 fn sync(folder: &Path) -> Result<(), StoreError> {
     File::open(folder).and_then(|open| open.sync_all()).map_err(failed("sync", folder))

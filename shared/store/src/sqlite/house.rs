@@ -86,10 +86,13 @@ impl Files {
         self.platform_file()?.read().await
     }
 
-    /// Takes the file of `tenant` from the disk; answers how many files that were.
-    pub(crate) async fn remove(&self, tenant: &TenantSlug) -> Result<u64, StoreError> {
-        let path = self.path(tenant);
-        self.open.remove(tenant, self.options.wait_max, || folder::remove_database(&path)).await
+    /// Removes every row of `tenant` but those of its audit log; answers how many there were.
+    pub(crate) async fn erase(&self, tenant: &TenantSlug) -> Result<u64, StoreError> {
+        if !self.open.holds(tenant) && !self.path(tenant).exists() {
+            return Ok(0);
+        }
+        let lease = self.open.lease(tenant, self.options.wait_max).await?;
+        self.file(&lease, tenant).await?.erase().await
     }
 
     /// How many tenants' files are open.

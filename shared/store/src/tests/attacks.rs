@@ -71,6 +71,11 @@ async fn a_setting_that_is_unset_empty_or_forged_shows_no_row() {
         Ok("0".to_owned()),
         "set once, then no more"
     );
+    let owner = |statements: &str| {
+        server.database.try_sql(&server.owner.user, "owner's", statements).expect("the owner may look")
+    };
+    assert_eq!(owner(count), "0", "the policies are forced: they hold the tables' owner too");
+    assert_eq!(server.database.sql(count), "2", "the rows are there");
     let mut forged = vec![
         "acme".to_owned(),
         "acme.".to_owned(),

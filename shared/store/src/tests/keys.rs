@@ -47,13 +47,13 @@ fn cards(house: &House) -> Options {
 }
 
 fn row(n: i64) -> Vec<u8> {
-    row_id(&["deck".into(), n.into()])
+    row_id(&["spades".into(), n.into()])
 }
 
 async fn put_card(db: &Db, scope: &mcp_tenancy::TenantScope, n: i64, text: &str) {
     let mut tx = db.within(scope).await.expect("within");
     let front = tx.seal(&FRONT, &row(n), text.as_bytes()).expect("sealed");
-    sql("INSERT INTO card (deck, n, front, back, seen) VALUES ('deck', $1, $2, NULL, 0)")
+    sql("INSERT INTO card (deck, n, front, back, seen) VALUES ('spades', $1, $2, NULL, 0)")
         .bind(n)
         .bind(front)
         .execute(&mut tx)
@@ -121,7 +121,7 @@ async fn a_planted_word_is_nowhere_in_the_clear(house: House) {
     for n in 0..20 {
         put_card(&db, &tenant("acme"), n, "canary-7f3a").await;
     }
-    assert!(holds(&house, "deck"), "what is in clear is found");
+    assert!(holds(&house, "spades"), "what is in clear is found");
     assert!(!holds(&house, "canary-7f3a"), "while it is open, logs included");
     db.close().await;
     assert!(!holds(&house, "canary-7f3a"));
@@ -137,13 +137,17 @@ fn holds(house: &House, word: &str) -> bool {
     grep(&house.folder(), word)
 }
 
+fn grep_file(file: &std::path::Path, word: &str) -> bool {
+    fs::read(file).is_ok_and(|bytes| bytes.windows(word.len()).any(|it| it == word.as_bytes()))
+}
+
 fn grep(folder: &std::path::Path, word: &str) -> bool {
     fs::read_dir(folder).expect("readable").any(|entry| {
         let path = entry.expect("entry").path();
         if path.is_dir() {
             return grep(&path, word);
         }
-        fs::read(&path).is_ok_and(|bytes| bytes.windows(word.len()).any(|it| it == word.as_bytes()))
+        grep_file(&path, word)
     })
 }
 
@@ -276,7 +280,7 @@ async fn a_forgotten_tenant_is_gone_and_no_other(house: House) {
     assert!(!again.wrapping_key_destroyed && again.keys.is_empty(), "{again:?}");
 
     if house.engine() == Engine::Sqlite {
-        assert!(!house.file("acme").exists());
+        assert!(!grep_file(&house.file("acme"), "spades"), "nor is anything of them left in its file");
         // A backup of the data, from before, does not open: not even for the service itself.
         db.close().await;
         fs::copy(before.join("tenants/acme.db"), house.file("acme")).expect("restored");
@@ -334,6 +338,30 @@ async fn without_a_keeper_nothing_is_sealed(house: House) {
     assert!(tx.index_key().is_none());
     drop(tx);
     assert!(db.rotate_key(&tenant("acme")).await.is_err());
+}
+
+/// The file itself says whose it is; whoever can write it can make it say otherwise.
+#[tokio::test]
+async fn a_file_that_claims_to_be_another_tenants_does_not_open() {
+    let house = House::new(Engine::Sqlite).await;
+    let db = house.open_with(cards(&house)).await.expect("opens");
+    put_card(&db, &tenant("acme"), 1, "acme's").await;
+    put_card(&db, &tenant("globex"), 1, "globex'").await;
+    db.close().await;
+    fs::copy(house.file("acme"), house.file("globex")).expect("copied");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(house.file("globex"));
+    let mut file = sqlx::ConnectOptions::connect(&options).await.expect("opened");
+    sqlx::query("UPDATE mcp_file SET owner = 'globex'").execute(&mut file).await.expect("forged");
+    sqlx::Connection::close(file).await.expect("closed");
+
+    let db = house.open_with(cards(&house)).await.expect("opens");
+    for refusal in [
+        db.read(&tenant("globex")).await.map(drop).expect_err("acme's keys"),
+        db.within(&tenant("globex")).await.map(drop).expect_err("acme's keys"),
+    ] {
+        assert!(matches!(refusal, StoreError::Keys { doing: "unwrap a tenant's key", .. }), "{refusal:?}");
+    }
+    assert_eq!(fronts(&db, &tenant("acme")).await, ["acme's"]);
 }
 
 #[test]

@@ -143,3 +143,28 @@ async fn a_service_without_platform_tables_has_no_file_for_them() {
     assert!(!house.folder().join("platform.db").exists());
     assert!(db.platform(&platform()).await.is_err());
 }
+
+#[tokio::test]
+async fn a_full_disk_is_told_apart_and_nothing_is_torn() {
+    let house = house().await;
+    let db = house.open().await;
+    put(&db, &tenant("acme"), "kept").await;
+    let mut tx = db.within(&tenant("acme")).await.expect("within");
+    // The same code that a full disk has, without one.
+    let (pages,): (i64,) = sql("PRAGMA page_count").fetch_one(&mut tx).await.expect("counted");
+    let limit: &'static str = Box::leak(format!("PRAGMA max_page_count = {pages}").into_boxed_str());
+    sql(limit).fetch_one::<(i64,)>(&mut tx).await.expect("limited");
+    let large = sql("INSERT INTO note (text) VALUES ($1)").doing("put a note").bind("x".repeat(100_000));
+    let refusal = large.execute(&mut tx).await.expect_err("full");
+    assert!(
+        matches!(refusal, StoreError::Full { doing: "put a note", .. }) && refusal.is_passing(),
+        "{refusal:?}"
+    );
+    drop(tx);
+    assert_eq!(notes(&db, &tenant("acme")).await, ["kept"]);
+
+    let mut tx = db.within(&tenant("acme")).await.expect("within");
+    sql("PRAGMA max_page_count = 1000000").fetch_one::<(i64,)>(&mut tx).await.expect("room again");
+    insert(&mut tx, &"x".repeat(100_000)).await;
+    tx.commit().await.expect("committed");
+}

@@ -39,6 +39,11 @@ BEGIN
 END
 $$;
 
+-- The tenant that the setting names, believed: a column's default, computed for each row. The policy, which every row that is
+-- written has to pass, believes nothing.
+CREATE FUNCTION guard.named() RETURNS TEXT
+LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT split_part(current_setting('mcp.tenant', true), '.', 1) $$;
+
 -- Begins to act: for the tenant of a signed setting, or for none; on the tables of one schema. Temporary tables come last,
 -- so that none can stand in for a real one. Answers with the tenant's newest data key. A writer (1) holds that
 -- key until its transaction ends and a change of keys (2) waits for it, so nothing is sealed under a key that is gone.
@@ -90,7 +95,7 @@ BEGIN
             place);
     END LOOP;
     EXECUTE format('GRANT USAGE ON SCHEMA guard TO %I', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION guard.tenant(), guard.enter(TEXT, TEXT, BIGINT), guard.erase() TO %I', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION guard.tenant(), guard.named(), guard.enter(TEXT, TEXT, BIGINT), guard.erase() TO %I', role);
 END
 $$;
 
@@ -132,7 +137,9 @@ BEGIN
         ) THEN
             RAISE EXCEPTION '%.% has a foreign key that does not begin with the tenant', service, named.relname;
         END IF;
-        EXECUTE format('ALTER TABLE %I.%I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', service, named.relname);
+        EXECUTE format(
+            'ALTER TABLE %I.%I ALTER tenant SET DEFAULT guard.named(), ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+            service, named.relname);
         IF NOT EXISTS (SELECT 1 FROM pg_policy WHERE polrelid = named.oid AND polname = 'mcp_tenant') THEN
             EXECUTE format(
                 'CREATE POLICY mcp_tenant ON %I.%I USING (tenant = (SELECT guard.tenant())) WITH CHECK (tenant = (SELECT guard.tenant()))',
@@ -157,8 +164,8 @@ BEGIN
 END
 $$;
 
--- Removes every row that the setting lets be seen, from all tables of the schema that was entered: what refers to other
--- rows goes before them. Answers how many there were.
+-- Removes every row that the setting lets be seen, but of the audit log, from all tables of the schema that was entered:
+-- what refers to other rows goes before them. Answers how many there were.
 CREATE FUNCTION guard.erase() RETURNS BIGINT
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE AS $$
 DECLARE
@@ -170,7 +177,8 @@ DECLARE
     total BIGINT := 0;
 BEGIN
     SELECT array_agg(c.relname) INTO left_over FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = place AND c.relkind IN ('r', 'p') AND c.relrowsecurity AND c.relforcerowsecurity;
+    WHERE n.nspname = place AND c.relkind IN ('r', 'p') AND c.relrowsecurity AND c.relforcerowsecurity
+      AND c.relname NOT LIKE 'mcp\_audit%';
     WHILE cardinality(left_over) > 0 LOOP
         again := ARRAY[]::TEXT[];
         FOREACH named IN ARRAY left_over LOOP
