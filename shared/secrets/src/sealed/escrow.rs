@@ -13,7 +13,10 @@ use std::{
     sync::Arc,
 };
 
-use age::x25519::{Identity, Recipient};
+use age::{
+    secrecy::ExposeSecret as _,
+    x25519::{Identity, Recipient},
+};
 use mcp_types::{Entropy, TenantSlug};
 use zeroize::Zeroizing;
 
@@ -134,6 +137,27 @@ impl fmt::Debug for Escrow {
 // === impl EscrowIdentity ===
 
 impl EscrowIdentity {
+    /// Draws an identity into `file`, which must not be there, as `age-keygen` writes it.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub fn draw(file: &Path) -> Result<Self, SecretsError> {
+        if file.exists() {
+            let source = io::Error::from(io::ErrorKind::AlreadyExists);
+            return Err(disk::failed("create", file, source));
+        }
+        let identity = Identity::generate();
+        let text = Zeroizing::new(format!("{}\n", identity.to_string().expose_secret()));
+        disk::write_unnamed(file, text.as_bytes())?;
+        Ok(Self(identity))
+    }
+
+    /// Whom to encrypt to, so that this identity opens it: `age1...`.
+    pub fn recipient(&self) -> String {
+        self.0.to_public().to_string()
+    }
+
     /// Reads the identity in `file`, which its owner alone may read: as `age-keygen` writes it.
     ///
     /// # Errors

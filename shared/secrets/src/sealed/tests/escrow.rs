@@ -1,6 +1,5 @@
 //! Copies of wrapping keys: there before the key is used, gone with it, and the way back.
 
-use age::secrecy::ExposeSecret as _;
 use mcp_types::TenantSlug;
 
 use super::*;
@@ -14,11 +13,13 @@ struct Holder {
 
 impl Holder {
     fn new() -> Self {
-        let identity = age::x25519::Identity::generate();
         let dir = tempfile::tempdir().expect("a folder");
-        let text = format!("# as age-keygen writes it\n{}\n", identity.to_string().expose_secret());
-        disk::write_unnamed(&dir.path().join("identity"), text.as_bytes()).expect("written");
-        Self { dir, recipient: identity.to_public().to_string() }
+        let file = dir.path().join("identity");
+        let recipient = EscrowIdentity::draw(&file).expect("drawn").recipient();
+        // As age-keygen writes it.
+        let text = fs::read_to_string(&file).expect("readable");
+        fs::write(&file, format!("# created: today\n# public key: {recipient}\n{text}")).expect("written");
+        Self { dir, recipient }
     }
 
     fn identity(&self) -> EscrowIdentity {
