@@ -34,7 +34,7 @@ use mcp_types::{Clock, Entropy, ServiceName, Timestamp};
 use tokio::{sync::watch, task::AbortHandle};
 
 pub use self::{
-    config::{Config, Login},
+    config::{Config, Login, Mounts},
     database::{Credentials, DatabaseCredentials},
     fault::Fault,
     health::Health,
@@ -68,7 +68,7 @@ pub struct Vault {
 
 struct Inner {
     service: ServiceName,
-    mounts: config::Mounts,
+    mounts: Mounts,
     session: Arc<Session>,
     read: Mutex<HashMap<SecretPath, Read>>,
     cached: std::time::Duration,

@@ -6,7 +6,7 @@ use mcp_runtime::SecretRef;
 use mcp_testkit::OpenBaoServer;
 use mcp_types::{SystemClock, SystemEntropy};
 
-use super::{Config, Fault, Health, Login, Vault, config::Mounts};
+use super::{Config, Fault, Health, Login, Mounts, Vault};
 use crate::{Secret, SecretPath, SecretsError};
 
 mod audit;
