@@ -222,7 +222,11 @@ impl Mesh {
         };
         let ready = async {
             if self.inner.config.auth.is_some() {
-                self.inner.access.first().await;
+                // Asked to stop before there is a first snapshot, it must not wait for one that may never come.
+                tokio::select! {
+                    () = self.inner.access.first() => {}
+                    () = shell.stop.requested() => return,
+                }
             }
             reporter.set_service_status("", tonic_health::ServingStatus::Serving).await;
             shell.ready();

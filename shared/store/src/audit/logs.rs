@@ -3,19 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
-use mcp_audit::{
-    AuditFuture, AuditLost, AuditRow, LogSeat, ROWS_LOST, TenantLogs,
-    log::{Entry, LEAF_BYTES},
-};
+use mcp_audit::{AuditFuture, AuditLost, AuditRow, LogSeat, ROWS_LOST, TenantLogs, log::Entry};
 use mcp_tenancy::{Evidence, TenantScope};
 use mcp_types::uuid_v7;
 
 use super::{
     Queue,
-    queue::{Waiting, WaitingRow, Work},
+    queue::{Waiting, Work},
     rows,
 };
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, TenantTx};
 
 /// How long rows gather before they get their places: with the batch itself, the merge delay.
 const GATHER: Duration = Duration::from_millis(400);
@@ -23,6 +20,12 @@ const GATHER: Duration = Duration::from_millis(400);
 const AGAIN: Duration = Duration::from_secs(1);
 /// Tenants that are written at once.
 const TENANTS_AT_ONCE: usize = 4;
+
+/// A row with its id and salt.
+struct Drawn {
+    id: [u8; 16],
+    entry: Entry,
+}
 
 /// The audit logs of a service's tenants, in its database.
 #[derive(Debug)]
@@ -41,22 +44,17 @@ impl TenantAudit {
         tokio::spawn(run(db.clone(), seat.clone(), Arc::clone(&queue)));
         Arc::new(Self { seat, db: db.clone(), queue })
     }
-
-    fn draw(&self, row: &AuditRow) -> Result<(WaitingRow, [u8; LEAF_BYTES]), AuditLost> {
-        let row = waiting(&self.seat, row)?;
-        let leaf = *row.leaf.as_bytes();
-        Ok((row, leaf))
-    }
 }
 
 impl TenantLogs for TenantAudit {
     fn evidence(&self, row: &AuditRow) -> Result<Arc<Evidence>, AuditLost> {
-        let (row, leaf) = self.draw(row)?;
-        Ok(Arc::new(Evidence::new(row.id, &leaf, row.entry)))
+        let Drawn { id, entry } = Drawn::of(row, &self.seat)?;
+        Ok(Arc::new(Evidence::new(id, entry.leaf().as_bytes(), entry.to_bytes())))
     }
 
     fn record(&self, scope: &TenantScope, row: &AuditRow) -> Result<(), AuditLost> {
-        self.queue.push(scope, self.draw(row)?.0)
+        // Its salt is drawn and its bytes are made by the task: the call that it is about goes on.
+        self.queue.push(scope, row.clone())
     }
 
     fn keep<'a>(&'a self, scope: &'a TenantScope, evidence: &'a Arc<Evidence>) -> AuditFuture<'a> {
@@ -78,10 +76,19 @@ impl Drop for TenantAudit {
     }
 }
 
-fn waiting(seat: &LogSeat, row: &AuditRow) -> Result<WaitingRow, AuditLost> {
-    let entry = Entry::of(row, &*seat.entropy).map_err(|error| AuditLost::Refused(Arc::new(error)))?;
-    let id = *uuid_v7(seat.clock.now(), &*seat.entropy).as_bytes();
-    Ok(WaitingRow { id, leaf: entry.leaf(), entry: entry.to_bytes() })
+// === impl Drawn ===
+
+impl Drawn {
+    fn of(row: &AuditRow, seat: &LogSeat) -> Result<Self, AuditLost> {
+        // By the row's own time, so that rows of one batch stand in the order in which things happened.
+        let id = *uuid_v7(row.time, &*seat.entropy).as_bytes();
+        let entry = Entry::of(row, &*seat.entropy).map_err(|error| AuditLost::Refused(Arc::new(error)))?;
+        Ok(Self { id, entry })
+    }
+
+    async fn insert(&self, tx: &mut TenantTx) -> Result<(), StoreError> {
+        rows::insert(tx, &self.id, self.entry.leaf().as_bytes(), &self.entry.to_bytes()).await
+    }
 }
 
 /// Works until the logs are let go of and nothing is left to do.
@@ -134,15 +141,15 @@ async fn settle(db: &Db, seat: &LogSeat, waiting: Waiting) -> Result<(), (Waitin
 async fn write(db: &Db, seat: &LogSeat, waiting: &Waiting) -> Result<(), StoreError> {
     let origin = seat.origin(Some(waiting.scope.tenant()));
     let mut tx = db.within(&waiting.scope).await?;
-    if waiting.lost > 0 {
-        // The log tells of its own gaps.
-        let count = Some(waiting.lost);
-        let lost = AuditRow { reason: Some(ROWS_LOST.into()), count, ..AuditRow::at(seat.clock.now()) };
-        let row = self::waiting(seat, &lost).map_err(StoreError::unreadable("write down a gap"))?;
-        rows::insert(&mut tx, &row.id, row.leaf.as_bytes(), &row.entry).await?;
-    }
-    for row in &waiting.rows {
-        rows::insert(&mut tx, &row.id, row.leaf.as_bytes(), &row.entry).await?;
+    // The log tells of its own gaps.
+    let lost = (waiting.lost > 0).then(|| AuditRow {
+        reason: Some(ROWS_LOST.into()),
+        count: Some(waiting.lost),
+        ..AuditRow::at(seat.clock.now())
+    });
+    for row in lost.iter().chain(&waiting.rows) {
+        let drawn = Drawn::of(row, seat).map_err(StoreError::unreadable("write down an audit row"))?;
+        drawn.insert(&mut tx).await?;
     }
     let mut placed = rows::sequence(&mut tx, &seat.signer, &origin).await?;
     tx.commit().await?;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use mcp_audit::{AuditLost, log::Leaf};
+use mcp_audit::{AuditLost, AuditRow};
 use mcp_tenancy::TenantScope;
 use mcp_types::TenantSlug;
 use tokio::sync::{Notify, oneshot};
@@ -36,17 +36,9 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) scope: TenantScope,
-    pub(super) rows: Vec<WaitingRow>,
+    pub(super) rows: Vec<AuditRow>,
     /// Rows that could not be kept since the log last said so.
     pub(super) lost: u64,
-}
-
-/// A row that waits.
-#[derive(Debug)]
-pub(super) struct WaitingRow {
-    pub(super) id: [u8; 16],
-    pub(super) leaf: Leaf,
-    pub(super) entry: Vec<u8>,
 }
 
 /// What is to be done now.
@@ -69,7 +61,7 @@ impl Queue {
     }
 
     /// Takes a row that nobody waits for.
-    pub(super) fn push(&self, scope: &TenantScope, row: WaitingRow) -> Result<(), AuditLost> {
+    pub(super) fn push(&self, scope: &TenantScope, row: AuditRow) -> Result<(), AuditLost> {
         let mut state = self.state();
         if state.closed {
             return Err(AuditLost::Closed);

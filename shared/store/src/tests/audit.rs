@@ -1,6 +1,12 @@
 //! Tenants' audit logs: a row with its write or neither, places a moment later, nothing changed unseen.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use mcp_audit::{
     AuditRow, Decision, LogSeat, TenantLogs,
@@ -67,11 +73,10 @@ fn sealing(house: &House) -> Options {
 }
 
 fn row(name: &str) -> AuditRow {
-    AuditRow {
-        principal: Some(name.to_owned().into()),
-        decision: Some(Decision::Allow),
-        ..AuditRow::at(Timestamp::default())
-    }
+    // Each a millisecond after the one before: that is the order in which they stand.
+    static NOW: AtomicI64 = AtomicI64::new(1_700_000_000_000);
+    let now = Timestamp::from_unix_millis(NOW.fetch_add(1, Ordering::SeqCst));
+    AuditRow { principal: Some(name.to_owned().into()), decision: Some(Decision::Allow), ..AuditRow::at(now) }
 }
 
 fn name(entry: &AuditEntry) -> String {

@@ -72,6 +72,21 @@ impl Logs {
         Ok(found)
     }
 
+    /// The logs that are meant and can be read: tenants' are sealed.
+    pub(super) fn find_open(&self) -> Result<Vec<Log>, Failure> {
+        let mut found = self.find()?;
+        found.retain(|log| log.tenant().is_none());
+        if found.is_empty() {
+            return Err(Failure::no_permission(
+                "the rows of a tenant's audit log are sealed under the tenant's key",
+            )
+            .advise(
+                "`mesh.audit_copy` has a service keep a copy in the clear; `mcp audit verify` opens nothing",
+            ));
+        }
+        Ok(found)
+    }
+
     /// The one log that is meant: without a tenant, the service's own.
     pub(super) fn find_one(&self) -> Result<Log, Failure> {
         let mut found = self.find()?;

@@ -22,14 +22,14 @@ const DENIED: Style = AnsiColor::Red.on_default().bold();
 
 /// Prints rows of all logs that are meant, by time.
 pub(super) fn list(args: &ListArgs, format: Format) -> Result<(), Failure> {
-    let (rows, _) = newest(&args.logs.find()?, &args.filter, args.limit)?;
+    let (rows, _) = newest(&args.logs.find_open()?, &args.filter, args.limit)?;
     rows.iter().for_each(|(log, row)| print(log, row, format));
     Ok(())
 }
 
 /// Prints the newest rows, and goes on as they come.
 pub(super) fn tail(args: &TailArgs, format: Format) -> Result<(), Failure> {
-    let logs = args.logs.find()?;
+    let logs = args.logs.find_open()?;
     let (rows, mut ends) = newest(&logs, &args.filter, args.lines)?;
     rows.iter().for_each(|(log, row)| print(log, row, format));
     while args.follow {
