@@ -24,6 +24,8 @@ mod fixture;
 mod keys;
 mod members;
 mod paging;
+#[cfg(test)]
+mod production;
 mod roles;
 mod run;
 mod service;

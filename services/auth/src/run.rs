@@ -83,7 +83,7 @@ async fn keep_keys(auth: Arc<Auth<Rows>>, live: LiveAccess, shell: Shell) {
 }
 
 /// Opens what auth keeps in `folder`, and finishes what an earlier run left half done.
-async fn open(
+pub(crate) async fn open(
     config: Config,
     service: &ServiceName,
     folder: &Path,

@@ -19,6 +19,8 @@ use mcp_store::StoreError;
 use mcp_tenancy::{PlatformScope, TenantScope};
 use mcp_types::{TenantSlug, Timestamp, UserName};
 
+#[cfg(test)]
+pub(crate) use self::migrated::Migrated;
 pub(crate) use self::rows::Rows;
 use crate::{
     members::{Authority, Forbidden, Member},
