@@ -207,7 +207,7 @@ fn lines_of(file: &TreeFile, matches: impl Fn(&str) -> bool) -> Vec<String> {
 
 /// Whether a file is compiled for tests alone.
 fn is_of_tests(file: &TreeFile) -> bool {
-    file.path.ends_with("/tests.rs") || file.path.contains("/tests/")
+    file.path.ends_with("/tests.rs") || ["/tests/", "/benches/"].iter().any(|it| file.path.contains(it))
 }
 
 /// Whether a line calls `PlatformScope::enter`: the one `enter` that takes something.

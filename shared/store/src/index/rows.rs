@@ -245,14 +245,18 @@ pub(super) async fn insert_document(
 }
 
 pub(super) async fn remove_document(tx: &mut Tx, name: &[u8]) -> Result<bool, StoreError> {
-    let known: Option<(i64, Vec<u8>, i64, i64, Vec<u8>)> =
-        sql("SELECT doc, collection, language, length, terms FROM search_document WHERE name = $1")
-            .doing("find a document in an index")
-            .bind(name)
-            .fetch_optional(tx)
-            .await?;
-    let Some((doc, collection, language, length, terms)) = known else { return Ok(false) };
-    remove(tx, &collection, (doc, language, length, terms)).await?;
+    let known: Option<(Vec<u8>,)> = sql("SELECT collection FROM search_document WHERE name = $1")
+        .doing("find a document in an index")
+        .bind(name)
+        .fetch_optional(tx)
+        .await?;
+    let Some((collection,)) = known else { return Ok(false) };
+    let kept: Kept = sql("SELECT doc, language, length, terms FROM search_document WHERE name = $1")
+        .doing("read a document of an index")
+        .bind(name)
+        .fetch_one(tx)
+        .await?;
+    remove(tx, &collection, kept).await?;
     Ok(true)
 }
 
