@@ -12,7 +12,7 @@ use mcp_proto::{
     },
 };
 use mcp_rpc::{LiveIdentity, mesh_channel};
-use mcp_secrets::{SealedStore, Secrets as _};
+use mcp_secrets::{Master, SealedStore, Secrets as _};
 use mcp_tenancy::{Confirmation, TokenClaims, TokenKind};
 use mcp_types::{Clock as _, SystemClock, SystemEntropy, uuid_v7};
 use serde_json::{Value, json};
@@ -56,7 +56,8 @@ impl Signer {
         let state = &world.layout().state[&Service::Auth];
         let store = SealedStore::open_read_only(
             &state.join("secrets"),
-            &state.join("master.key"),
+            &Master::file(&state.join("master.key")),
+            mcp_runtime::Profile::Development,
             Arc::new(SystemEntropy),
         )
         .expect("auth's sealed store opens for its owner");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use mcp_runtime::{Cores, Profile, Shell, Stop};
-use mcp_secrets::{SealedStore, signing::LocalKeys};
+use mcp_secrets::{Master, SealedStore, signing::LocalKeys};
 use mcp_tenancy::{PlatformScope, TenantScope};
 use mcp_types::{Clock, SystemEntropy, Timestamp};
 use tempfile::TempDir;
@@ -41,7 +41,10 @@ impl Home {
 
     pub(crate) fn secrets(&self) -> SealedStore {
         let (folder, key) = (self.path().join("secrets"), self.path().join("master.key"));
-        let open = || SealedStore::open(&folder, &key, Arc::new(SystemEntropy)).expect("the secrets open");
+        let open = || {
+            SealedStore::open(&folder, &Master::file(&key), Profile::Development, Arc::new(SystemEntropy))
+                .expect("the secrets open")
+        };
         self.secrets.get_or_init(open).clone()
     }
 

@@ -160,8 +160,10 @@ mod tests {
         let here = page(&acme, "ListContexts", b"");
         let load = async || {
             let entropy = Arc::new(SystemEntropy);
-            let (secrets, master) = (folder.path().join("secrets"), folder.path().join("master.key"));
-            let store = mcp_secrets::SealedStore::open(&secrets, &master, entropy).expect("opens");
+            let secrets = folder.path().join("secrets");
+            let master = mcp_secrets::Master::file(&folder.path().join("master.key"));
+            let profile = mcp_runtime::Profile::Development;
+            let store = mcp_secrets::SealedStore::open(&secrets, &master, profile, entropy).expect("opens");
             PageTokens::load(&store, Arc::new(SystemEntropy)).await.expect("a key")
         };
 

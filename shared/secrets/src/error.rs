@@ -22,7 +22,11 @@ pub enum SecretsError {
     ReadOnly,
     /// Somebody other than the owner can read the key file, or write to the folder: what it protects
     /// must be taken as known. `chmod` it, and rotate what it protected.
-    #[error("{} is open to others (mode {mode:03o})", .file.display())]
+    #[error(
+        "{} is open to others (mode {mode:03o}): `chmod go= {}`, and change what others may have read",
+        .file.display(),
+        .file.display()
+    )]
     Exposed {
         /// The file or folder.
         file: PathBuf,
@@ -30,7 +34,11 @@ pub enum SecretsError {
         mode: u32,
     },
     /// There are sealed files but no master key. A new key would not open them: put the old one back.
-    #[error("the master key {} is missing, and there are secrets sealed under it", .file.display())]
+    #[error(
+        "the master key {} is missing, and there are secrets sealed under it: put its copy back, or see \
+         docs/sealed-store.md",
+        .file.display()
+    )]
     MasterKeyMissing {
         /// Where the key was looked for.
         file: PathBuf,
@@ -135,7 +143,7 @@ pub enum SecretsError {
         folder: PathBuf,
     },
     /// The index knows the secret, and its file is gone.
-    #[error("the file of secret `{path}` is missing")]
+    #[error("the file of secret `{path}` is missing: put the store's folder back from its copy")]
     FileMissing {
         /// Which secret.
         path: SecretPath,

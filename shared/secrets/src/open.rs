@@ -68,7 +68,7 @@ pub async fn open(
 fn open_sealed(config: &Sealed, folder: &Path, shell: &Shell) -> Result<Keepers, SecretsError> {
     let (store_folder, entropy) = (folder.join("secrets"), &shell.entropy);
     let master = master(config, folder)?;
-    let store = SealedStore::open_as(&store_folder, &master, shell.profile, Arc::clone(entropy))?;
+    let store = SealedStore::open(&store_folder, &master, shell.profile, Arc::clone(entropy))?;
     let mut wrapping = SealedWrapping::new(store.clone(), Arc::clone(entropy));
     if let Some(escrow) = &config.escrow {
         wrapping =

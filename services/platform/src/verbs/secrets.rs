@@ -145,7 +145,7 @@ impl Resting {
     fn wrapping(&self) -> Result<SealedWrapping, Failure> {
         let master = self.sealed.master(&self.folder).map_err(failed)?;
         let entropy = Arc::clone(&self.entropy);
-        let store = SealedStore::open_as(&self.store(), &master, self.profile, Arc::clone(&entropy));
+        let store = SealedStore::open(&self.store(), &master, self.profile, Arc::clone(&entropy));
         store.map(|store| SealedWrapping::new(store, entropy)).map_err(failed)
     }
 
@@ -218,7 +218,7 @@ mod tests {
 
         fn open(&self, key: &str) -> Result<SealedStore, SecretsError> {
             let (master, entropy) = (Master::file(&self.place(key)), Arc::new(SystemEntropy));
-            SealedStore::open_as(&self.place("secrets"), &master, Profile::Development, entropy)
+            SealedStore::open(&self.place("secrets"), &master, Profile::Development, entropy)
         }
 
         fn run(&self, words: &[&str]) -> Result<(), Failure> {

@@ -41,7 +41,9 @@ pub(super) struct Mark {
 impl Mark {
     /// Reads the mark in `file`: `None` where there is no file, or nothing in it that `master` vouches for.
     pub(super) fn load(file: &Path, master: &MasterKey) -> Result<Option<Self>, SecretsError> {
-        let Some(bytes) = disk::read_private(file, 2 * SLOT_BYTES)? else { return Ok(None) };
+        let Some(bytes) = disk::read(file, 2 * SLOT_BYTES)? else { return Ok(None) };
+        // Who reads it learns a counter.
+        disk::refuse_foreign_writers(file)?;
         let slots = bytes.chunks(SLOT_BYTES).filter_map(|slot| Self::open(slot, master));
         Ok(slots.max_by_key(|mark| mark.counter))
     }

@@ -71,28 +71,6 @@ pub struct SealedStore {
 // === impl SealedStore ===
 
 impl SealedStore {
-    /// As [`open_as`](Self::open_as), of a key file and for development.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_as`](Self::open_as).
-    pub fn open(folder: &Path, master_key: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, SecretsError> {
-        Self::open_as(folder, &Master::file(master_key), Profile::Development, entropy)
-    }
-
-    /// As [`open_read_only_as`](Self::open_read_only_as), of a key file and for development.
-    ///
-    /// # Errors
-    ///
-    /// As [`open_as`](Self::open_as).
-    pub fn open_read_only(
-        folder: &Path,
-        master_key: &Path,
-        entropy: Arc<dyn Entropy>,
-    ) -> Result<Self, SecretsError> {
-        Self::open_read_only_as(folder, &Master::file(master_key), Profile::Development, entropy)
-    }
-
     /// Opens the store in `folder` for reading and writing, making the folder and the key if there are none.
     ///
     /// Touches the disk: call it at start, not in a request.
@@ -101,7 +79,7 @@ impl SealedStore {
     ///
     /// [`NotForProfile`](SecretsError::NotForProfile) outside development; where another process has the store open,
     /// the key is another or exposed, or the store is damaged, incomplete or older than it was.
-    pub fn open_as(
+    pub fn open(
         folder: &Path,
         master: &Master,
         profile: Profile,
@@ -115,8 +93,8 @@ impl SealedStore {
     ///
     /// # Errors
     ///
-    /// As [`open_as`](Self::open_as); and where there is no store yet.
-    pub fn open_read_only_as(
+    /// As [`open`](Self::open); and where there is no store yet.
+    pub fn open_read_only(
         folder: &Path,
         master: &Master,
         profile: Profile,
@@ -133,7 +111,7 @@ impl SealedStore {
     ///
     /// # Errors
     ///
-    /// As [`open_as`](Self::open_as). Where it fails or is killed, the store is the old key's or the new one's, whole.
+    /// As [`open`](Self::open). Where it fails or is killed, the store is the old key's or the new one's, whole.
     pub fn change_master(
         folder: &Path,
         old: &Master,
@@ -151,7 +129,7 @@ impl SealedStore {
     ///
     /// # Errors
     ///
-    /// As [`open_as`](Self::open_as), but for a store that is older than it was.
+    /// As [`open`](Self::open), but for a store that is older than it was.
     pub fn accept(
         folder: &Path,
         master: &Master,

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use mcp_secrets::{SealedStore, SealedWrapping, Secret};
+use mcp_secrets::{Master, SealedStore, SealedWrapping, Secret};
 use mcp_tenancy::{PlatformScope, TenantScope};
 use mcp_testkit::{ManualClock, PostgresDatabase, PostgresServer};
 use mcp_types::{ServiceName, SystemEntropy};
@@ -70,9 +70,10 @@ impl House {
 
     fn with(server: Option<Box<Database>>) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let (folder, master) = (dir.path().join("secrets"), dir.path().join("master.key"));
-        let secrets =
-            SealedStore::open(&folder, &master, Arc::new(SystemEntropy)).expect("a keeper of secrets");
+        let (folder, master) = (dir.path().join("secrets"), Master::file(&dir.path().join("master.key")));
+        let profile = mcp_runtime::Profile::Development;
+        let secrets = SealedStore::open(&folder, &master, profile, Arc::new(SystemEntropy))
+            .expect("a keeper of secrets");
         let clock = ManualClock::at(1_700_000_000);
         Self { dir, clock, server, secrets }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_secrets::{SealedStore, SealedWrapping, Secret};
+use mcp_secrets::{Master, SealedStore, SealedWrapping, Secret};
 use mcp_store::{
     Db, DbPlace, Engine, Keys, Login, Options, Plaintext, PostgresConfig, Server, migrate_postgres, sql,
 };
@@ -57,7 +57,8 @@ impl Fresh {
         let entropy = Arc::new(SystemEntropy);
         let secrets = SealedStore::open(
             &folder.path().join("secrets"),
-            &folder.path().join("master.key"),
+            &Master::file(&folder.path().join("master.key")),
+            mcp_runtime::Profile::Development,
             entropy.clone(),
         )
         .expect("opens");

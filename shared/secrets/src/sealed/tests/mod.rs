@@ -57,12 +57,12 @@ impl Home {
     }
 
     fn open_under(&self, master: &Master) -> Result<SealedStore, SecretsError> {
-        SealedStore::open_as(&self.folder(), master, Profile::Development, Arc::new(SystemEntropy))
+        SealedStore::open(&self.folder(), master, Profile::Development, Arc::new(SystemEntropy))
     }
 
     fn read_only(&self) -> Result<SealedStore, SecretsError> {
         let entropy = Arc::new(SystemEntropy);
-        SealedStore::open_read_only_as(&self.folder(), &self.master(), Profile::Development, entropy)
+        SealedStore::open_read_only(&self.folder(), &self.master(), Profile::Development, entropy)
     }
 
     fn accept(&self) -> Result<usize, SecretsError> {
@@ -294,11 +294,11 @@ async fn production_has_no_sealed_store() {
     let home = Home::new();
     for profile in [Profile::Production, Profile::Staging] {
         let entropy = Arc::new(SystemEntropy);
-        let refusal = SealedStore::open_as(&home.folder(), &home.master(), profile, entropy.clone());
+        let refusal = SealedStore::open(&home.folder(), &home.master(), profile, entropy.clone());
         let refusal = refusal.expect_err("refused");
         assert!(matches!(refusal, SecretsError::NotForProfile { .. }), "{refusal:?}");
         assert!(refusal.to_string().contains("keeper = \"vault\""), "{refusal}");
-        let refusal = SealedStore::open_read_only_as(&home.folder(), &home.master(), profile, entropy);
+        let refusal = SealedStore::open_read_only(&home.folder(), &home.master(), profile, entropy);
         assert!(matches!(refusal, Err(SecretsError::NotForProfile { .. })));
     }
     assert!(!home.folder().exists() && !home.key().exists());

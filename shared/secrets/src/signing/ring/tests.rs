@@ -6,7 +6,7 @@ use mcp_types::SystemEntropy;
 
 use super::*;
 use crate::{
-    SealedStore,
+    Master, SealedStore,
     signing::{
         LocalKeys,
         ring_cases::{self, Parts},
@@ -15,7 +15,13 @@ use crate::{
 
 fn parts(home: &tempfile::TempDir) -> Parts {
     let (folder, key) = (home.path().join("secrets"), home.path().join("master.key"));
-    let store = SealedStore::open(&folder, &key, Arc::new(SystemEntropy)).expect("opens");
+    let store = SealedStore::open(
+        &folder,
+        &Master::file(&key),
+        mcp_runtime::Profile::Development,
+        Arc::new(SystemEntropy),
+    )
+    .expect("opens");
     Parts { secrets: Arc::new(store), keys: Arc::new(LocalKeys) }
 }
 
