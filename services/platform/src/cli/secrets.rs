@@ -12,6 +12,14 @@ Examples:
 Afterwards `[auth.secrets.sealed]` in the configuration must name the new key. The old key opens older copies of the
 secrets, and nothing else.";
 
+const ROTATE_EXAMPLES: &str = "\
+Examples:
+  mcp secrets rotate-signing-keys --config auth.toml
+  mcp secrets rotate-signing-keys --config auth.toml --compromised
+
+Keys in a vault change while auth runs, which takes them over within half a minute. For keys in a sealed store, stop the
+platform first.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretsVerb {
     /// Take a service's secrets as they stand for the newest: where a mark was lost, or an older copy is all that is left.
@@ -19,6 +27,9 @@ pub(crate) enum SecretsVerb {
     /// Seal a service's secrets anew under another master key.
     #[command(after_help = CHANGE_EXAMPLES)]
     ChangeMaster(ChangeMasterArgs),
+    /// Change the keys that tokens are signed with now, whatever the schedule says.
+    #[command(after_help = ROTATE_EXAMPLES)]
+    RotateSigningKeys(RotateArgs),
     /// Make the identity that opens an escrow, and print its recipient. Keep it offline.
     EscrowIdentity {
         /// The file to make.
@@ -54,6 +65,19 @@ pub(crate) enum SealedService {
     Auth,
     /// Contexts and messages.
     Context,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RotateArgs {
+    /// Believe no key of before any longer: every token is refused from now on, and everybody signs in again.
+    #[arg(long)]
+    pub(crate) compromised: bool,
+    /// The folder of a platform that runs by `mcp up`; `.mcp` where there is no configuration either.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The configuration that auth, or with `--data-dir` the platform, runs with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

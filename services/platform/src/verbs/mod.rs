@@ -5,6 +5,7 @@ mod certificates;
 mod policy;
 mod secrets;
 mod show;
+mod signing;
 mod token;
 
 pub(crate) use self::{
