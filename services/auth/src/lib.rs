@@ -34,4 +34,6 @@ mod service;
 mod store;
 mod tokens;
 
-pub use self::{config::Config, rotate::rotate_signing_keys, run::run};
+pub use self::{
+    config::Config, rotate::rotate_signing_keys, run::run, store::options as store_options,
+};

@@ -31,4 +31,5 @@ pub use self::{
     authority::Authority,
     config::{Config, InitialJoinTokens, OperatorFiles},
     run::{Listeners, run, run_with},
+    store::options as store_options,
 };

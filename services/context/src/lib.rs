@@ -34,4 +34,8 @@ mod tokens;
 mod window;
 mod wire;
 
-pub use self::{config::Config, serve::run, store::Quota};
+pub use self::{
+    config::Config,
+    serve::run,
+    store::{Quota, options as store_options},
+};

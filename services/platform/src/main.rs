@@ -48,6 +48,7 @@ fn run(cli: Cli) -> Result<(), mcp_runtime::Failure> {
         Verb::JoinToken(args) => verbs::join_token(&args, format),
         Verb::Audit(verb) => verbs::audit(&verb, format),
         Verb::Secrets(verb) => verbs::secrets(&verb, format),
+        Verb::Store(verb) => verbs::store(&verb, format),
         Verb::Policy(args) => verbs::policy(&args, format),
         Verb::Config(args) => verbs::config(&args, format),
         Verb::Version => verbs::version(format),

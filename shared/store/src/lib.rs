@@ -100,6 +100,7 @@
 //! keys/          data keys of a tenant: sealing, rotation, the end of a tenant
 //! sqlite/        a file a tenant, of which a bounded number is open
 //! postgres/      connections, the signed tenant, migrations by the owner
+//! owner.rs       those migrations, as an operator has them run
 //! index/         search over what is sealed
 //! error.rs       why the store could not answer
 //! walls.rs       what cannot be written: each is compiled, and must not be accepted
@@ -114,6 +115,7 @@ mod keys;
 mod migration;
 mod open;
 mod options;
+mod owner;
 mod postgres;
 mod schema;
 mod sql;
@@ -132,6 +134,7 @@ pub use self::{
     migration::Migration,
     open::{open, resolve},
     options::Options,
+    owner::{Owner, migrate},
     postgres::migrate_postgres,
     schema::{Column, Kind, RowPart, SealedColumn, Table, row_id},
     sql::{FromColumn, FromRow, Place, Row, Sql, Value, sql, sql_for},

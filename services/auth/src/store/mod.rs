@@ -21,6 +21,7 @@ use mcp_types::{TenantSlug, Timestamp, UserName};
 
 #[cfg(test)]
 pub(crate) use self::migrated::Migrated;
+pub use self::rows::options;
 pub(crate) use self::rows::Rows;
 use crate::{
     members::{Authority, Forbidden, Member},

@@ -23,6 +23,7 @@ use mcp_svid::SpiffeId;
 use mcp_tenancy::PlatformScope;
 use mcp_types::{ServiceName, Timestamp};
 
+pub use self::rows::options;
 pub(crate) use self::rows::Rows;
 
 /// SHA-256 of something.

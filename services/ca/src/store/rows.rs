@@ -36,8 +36,8 @@ pub(crate) struct Rows {
 
 type Row = (Sha256, String, i64, i64, Option<i64>);
 
-/// What the ca tells its database.
-pub(crate) fn options() -> Options {
+/// What the ca's database is to hold: for whoever migrates it, copies it or moves it.
+pub fn options() -> Options {
     Options { platform: PLATFORM, ..Options::default() }
 }
 

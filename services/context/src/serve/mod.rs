@@ -47,7 +47,7 @@ async fn open(config: &Config, folder: &Path, shell: &Shell) -> Result<Kept, Fai
     let pages = PageTokens::load(&*keepers.secrets, Arc::clone(&shell.entropy))
         .await
         .map_err(|source| Failure::config_because("cannot use the key of page tokens", source))?;
-    let options = Options { files_open_max: config.tenants_open_max, ..StoredContexts::options() };
+    let options = Options { files_open_max: config.tenants_open_max, ..crate::store_options() };
     let db = mcp_store::open(&config.store, folder, &service, options, &keepers, shell)
         .await
         .map_err(|source| Failure::unavailable("cannot use the context service's store").because(source))?;

@@ -31,6 +31,7 @@ use uuid::Uuid;
 pub use self::rows::Quota;
 #[cfg(test)]
 pub(crate) use self::suite::sqlite_contexts;
+pub use self::rows::options;
 pub(crate) use self::{
     change::{Change, Event},
     context::{Context, Fork, Place},

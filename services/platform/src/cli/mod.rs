@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod secrets;
+pub(crate) mod store;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -74,6 +75,9 @@ pub(crate) enum Verb {
     /// Ways back for a service's sealed secrets, and the change of its master key.
     #[command(subcommand)]
     Secrets(secrets::SecretsVerb),
+    /// The tables of services that are on PostgreSQL.
+    #[command(subcommand)]
+    Store(store::StoreVerb),
     /// Show who may call what: the policy of every method.
     Policy(PolicyArgs),
     /// Show the effective configuration: every key with its value.

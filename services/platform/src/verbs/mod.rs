@@ -6,6 +6,7 @@ mod policy;
 mod secrets;
 mod show;
 mod signing;
+mod store;
 mod token;
 
 pub(crate) use self::{
@@ -14,6 +15,7 @@ pub(crate) use self::{
     policy::policy,
     secrets::secrets,
     show::{completions, config, version},
+    store::store,
     token::token,
 };
 

@@ -60,8 +60,8 @@ pub(crate) struct Rows {
     entropy: Arc<dyn Entropy>,
 }
 
-/// What auth tells its database.
-pub(crate) fn options() -> Options {
+/// What auth's database is to hold: for whoever migrates it, copies it or moves it.
+pub fn options() -> Options {
     Options { platform: PLATFORM, tenant: TENANT, tables: TABLES, ..Options::default() }
 }
 

@@ -58,15 +58,15 @@ pub(crate) struct StoredContexts {
     engine: Engine,
 }
 
+/// What the context service's database is to hold: for whoever migrates it, copies it or moves it.
+pub fn options() -> Options {
+    Options { tenant: tables::MIGRATIONS, tables: tables::TABLES, ..Options::default() }
+}
+
 // === impl StoredContexts ===
 
 impl StoredContexts {
-    /// What the database is told; the caller adds its bounds.
-    pub(crate) fn options() -> Options {
-        Options { tenant: tables::MIGRATIONS, tables: tables::TABLES, ..Options::default() }
-    }
-
-    /// Contexts in `db`, opened with [`Self::options`]; no tenant holds more than `quota`.
+    /// Contexts in `db`, opened with [`options`]; no tenant holds more than `quota`.
     pub(crate) fn new(db: Db, engine: Engine, clock: Arc<dyn Clock>, quota: Quota) -> Self {
         Self { db, clock, quota, engine }
     }

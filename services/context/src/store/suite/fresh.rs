@@ -46,7 +46,7 @@ impl Fresh {
         let guard_key = Secret::draw(32, &SystemEntropy);
         let owner = server_for(&database, &owner.user, &owner.password, &guard_key);
         let service = "context".parse().expect("a name");
-        migrate_postgres(&owner, &service, &StoredContexts::options()).await.expect("migrated");
+        migrate_postgres(&owner, &service, &crate::store_options()).await.expect("migrated");
         let login = database.member_of("mcp_context");
         let server = server_for(&database, &login.user, &login.password, &guard_key);
         Self::open(Engine::Postgres, server.into(), folder).await
@@ -64,7 +64,7 @@ impl Fresh {
         .expect("opens");
         let wrapping = Arc::new(SealedWrapping::new(secrets, entropy));
         let keys = Keys { clock: clock.clone(), ..Keys::new(wrapping) };
-        let options = Options { keys: Some(keys), files_open_max: 4, ..StoredContexts::options() };
+        let options = Options { keys: Some(keys), files_open_max: 4, ..crate::store_options() };
         let db = Db::open(place, &"context".parse().expect("a name"), options).await.expect("opens");
         Self { contexts: StoredContexts::new(db, engine, clock.clone(), QUOTA), clock, engine, folder }
     }
