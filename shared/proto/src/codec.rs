@@ -12,6 +12,9 @@ use tonic::{
 use tonic_prost::{ProstDecoder, ProstEncoder};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+/// Violations that a caller is told: all of a long list's would be more than the headers of an answer take.
+const VIOLATIONS_TOLD_MAX: usize = 16;
+
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(Validator::new);
 
 /// Whether a message is some method's request, and so bound by its rules; generated for each.
@@ -115,6 +118,7 @@ pub fn validate(message: &impl ReflectMessage) -> Result<(), Status> {
             let fields: Vec<_> = invalid
                 .violations()
                 .iter()
+                .take(VIOLATIONS_TOLD_MAX)
                 .map(|violation| {
                     let said = violation.message();
                     // Rules of well-known formats state their ID and no words.
