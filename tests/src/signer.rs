@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
 use mcp_proto::{
     POLICIES,
@@ -64,8 +67,8 @@ impl Signer {
         let access = world.identities().access_token("acme", "alice", "owner", None).await;
         let transaction = exchanged(world, access.clone()).await;
         Self {
-            access: Key::read(&store, "signing/access", &access).await,
-            transaction: Key::read(&store, "signing/transaction", &transaction).await,
+            access: Key::read(&store, "signing/access/0000000001", &access).await,
+            transaction: Key::read(&store, "signing/transaction/0000000001", &transaction).await,
         }
     }
 
@@ -135,9 +138,11 @@ impl Signer {
 // === impl Key ===
 
 impl Key {
+    /// The first key of its ring, which signs for a day: longer than any world here stands.
     async fn read(store: &SealedStore, path: &str, token: &str) -> Self {
         let secret = store.get(&path.parse().expect("a path")).await.expect("readable").expect("a key");
-        let private = secret.expose().to_vec();
+        let record: Value = serde_json::from_slice(secret.expose()).expect("a record");
+        let private = STANDARD.decode(record["material"].as_str().expect("material")).expect("base64");
         let jwk =
             Jwk::from_encoding_key(&EncodingKey::from_ec_der(&private), Algorithm::ES256).expect("a key");
         let kid = part(token, 0)["kid"].as_str().expect("a kid").to_owned();

@@ -44,7 +44,10 @@ async fn what_was_said_is_found_by_its_words_in_its_own_tenant() {
     let alice = world.user("acme", "alice", "editor").await;
     let mallory = world.user("globex", "mallory", "owner").await;
     let plan = alice.creates("The plan").await.expect("stored").name;
-    alice.appends(&plan, &["We meet on Monday to talk of apricots.", "Else nothing."]).await.expect("appended");
+    alice
+        .appends(&plan, &["We meet on Monday to talk of apricots.", "Else nothing."])
+        .await
+        .expect("appended");
     mallory.creates("Something else").await.expect("stored");
     let search = SearchContextsRequest { query: "apricot".to_owned(), ..SearchContextsRequest::default() };
 
@@ -98,7 +101,8 @@ async fn a_fork_goes_on_after_what_it_was_forked_from_is_gone() {
     let plan = alice.creates("The plan").await.expect("stored").name;
     alice.appends(&plan, &["one", "two"]).await.expect("appended");
 
-    let request = ForkContextRequest { name: plan.clone(), message_count: 1, ..ForkContextRequest::default() };
+    let request =
+        ForkContextRequest { name: plan.clone(), message_count: 1, ..ForkContextRequest::default() };
     let fork = alice.contexts().fork_context(request.clone()).await.expect("forked").into_inner();
     assert_eq!((fork.forked_from.as_str(), fork.forked_messages), (plan.as_str(), 1));
     alice.deletes(&plan).await.expect("deleted");
