@@ -69,7 +69,11 @@ async fn a_page_token_is_good_for_its_own_tenant_and_question_alone() {
     let token = alice.contexts().list_contexts(first).await.expect("a page").into_inner().next_page_token;
     assert!(!token.is_empty());
 
-    let asked = |page_token: String| ListContextsRequest { page_size: 1, page_token, ..ListContextsRequest::default() };
+    let asked = |page_token: String| ListContextsRequest {
+        page_size: 1,
+        page_token,
+        ..ListContextsRequest::default()
+    };
     let stolen = mallory.contexts().list_contexts(asked(token.clone())).await.expect_err("another's token");
     let bent = format!("{}{}", if token.starts_with('A') { 'B' } else { 'A' }, &token[1..]);
     let forged = alice.contexts().list_contexts(asked(bent)).await.expect_err("no token");
