@@ -33,6 +33,16 @@ run: $(STAMPS)/debian-run $(STAMPS)/venv console ## Start the whole platform and
 	cargo build -p mcp-platform
 	@exec env MCP_GRPCURL=.venv/bin/grpcurl "$$MCP_BIN" up $(ARGS)
 
+.PHONY: servers servers-stop
+servers: $(STAMPS)/debian-run $(STAMPS)/debian-test $(STAMPS)/venv console ## Start PostgreSQL, OpenBao and Redis in .mcp-servers, as production has them
+	@tools/servers.sh start .mcp-servers
+	cargo build -p mcp-platform
+	@"$$MCP_BIN" store migrate --config deploy/dev/production-like.toml \
+	  --owner mcp_owner --password-file .mcp-servers/owner.password --guard-keys .mcp-servers/guard
+
+servers-stop: ## Stop them; their data stays
+	@tools/servers.sh stop .mcp-servers
+
 ##@ Verify
 
 .PHONY: test

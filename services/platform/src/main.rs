@@ -8,6 +8,7 @@ mod operator;
 mod output;
 mod quickstart;
 mod ready;
+mod rules;
 mod serve;
 mod up;
 mod verbs;

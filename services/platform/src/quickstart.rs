@@ -25,14 +25,20 @@ pub(crate) fn print(
         output::json(&json!({"ready": ready, "took_ms": took.as_millis()}));
         return;
     }
+    let configured = &config.gateway.certificate.chain;
+    let certificate = (!configured.as_os_str().is_empty()).then_some(configured.as_path());
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["service", "address", "identity", "certificate until"]);
     table.add_row([
         "gateway",
         &ready.gateway,
-        "for clients: the local edge CA",
-        &expiry(&data_dir.join("edge/chain.pem")),
+        if certificate.is_some() {
+            "for clients: `gateway.certificate`"
+        } else {
+            "for clients: the local edge CA"
+        },
+        &expiry(certificate.unwrap_or(&data_dir.join("edge/chain.pem"))),
     ]);
     for (name, address) in &ready.services {
         let identity = format!("spiffe://{}/service/{name}", config.mesh.trust_domain);
@@ -65,6 +71,10 @@ pub(crate) fn print(
         data_dir.display(),
         ready.metrics
     ));
+    if !config.profile.is_development() {
+        // Nobody signs in locally here, so there is no line to paste that would work.
+        return;
+    }
     output::line(format_args!("{STRONG}Quickstart{STRONG:#} {FAINT}(each line works by itself){FAINT:#}\n"));
     output::line(format_args!(
         "{grpcurl} -cacert {ca} -H \"authorization: Bearer {token}\" -d '{body}' {authority} {method}\n"

@@ -17,6 +17,7 @@ use crate::{
     config::PlatformConfig,
     files, output,
     ready::{self, ServiceReady},
+    rules,
 };
 
 type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
@@ -24,6 +25,7 @@ type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 /// Runs one service until the word to stop.
 pub(crate) fn run(args: &ServeArgs, format: Format) -> Result<(), Failure> {
     let config = PlatformConfig::load_for_serve(Some(&args.config))?;
+    rules::check(&config, &[args.service])?;
     start_log(config.log_format(), &config.log.filter)?;
     set_process_limits();
     let metrics_handle = install_metrics()?;

@@ -23,10 +23,11 @@ use mcp_types::ServiceName;
 use tokio::task::JoinSet;
 
 use crate::{
-    cli::{Format, UpArgs},
+    cli::{Format, ServiceChoice, UpArgs},
     config::PlatformConfig,
     files, quickstart,
     ready::{self, Platform, Ready},
+    rules,
 };
 
 /// How long starting may take before it counts as failed.
@@ -51,12 +52,10 @@ type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 /// Runs everything until the word to stop.
 pub(crate) fn run(args: &UpArgs, format: Format) -> Result<(), Failure> {
     let config = PlatformConfig::load_for_up(args.config.as_deref())?;
-    if !config.profile.is_development() {
-        return Err(Failure::config(format!(
-            "`mcp up` is for development, and the profile is {}",
-            config.profile
-        ))
-        .advise("run each service with `mcp serve SERVICE --config FILE`"));
+    rules::check(&config, &ServiceChoice::ALL)?;
+    if !args.listen.ip().to_canonical().is_loopback() {
+        return Err(Failure::config(format!("`--listen` is {}, and `mcp up` keeps to this machine", args.listen))
+            .advise("listen on 127.0.0.1 or [::1]; to be reached by others, run each service with `mcp serve SERVICE --config FILE`"));
     }
     config.check_listen("--listen", args.listen)?;
     let metrics = config.listen.metrics.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
@@ -106,7 +105,7 @@ async fn platform(
     };
     let ready = Ready {
         gateway: format!("https://{}", address(&sockets.edge)?),
-        edge_ca: data_dir.join("edge/ca.pem"),
+        edge_ca: edge_ca(config, data_dir),
         trust_bundle: data_dir.join("trust-bundle.pem"),
         services: BTreeMap::from([
             ("auth".to_owned(), platform.auth),
@@ -248,6 +247,16 @@ fn then(service: impl Future<Output = Result<(), Failure>> + Send + 'static, nex
         next.request();
         ended
     })
+}
+
+/// Who signed the edge's certificate: for one of the operator's, the authority that lies beside it, or else that itself.
+fn edge_ca(config: &PlatformConfig, data_dir: &Path) -> PathBuf {
+    let chain = &config.gateway.certificate.chain;
+    if chain.as_os_str().is_empty() {
+        return data_dir.join("edge/ca.pem");
+    }
+    let beside = chain.with_file_name("ca.pem");
+    if beside.exists() { beside } else { chain.clone() }
 }
 
 fn ca_config(config: &PlatformConfig, platform: &Platform, ready: &Ready) -> mcp_ca::Config {

@@ -136,6 +136,10 @@ pub(crate) enum ServiceChoice {
 }
 
 impl ServiceChoice {
+    /// Every one of them.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Ca, Self::Auth, Self::Context, Self::Summarization, Self::Gateway];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ca => "ca",
