@@ -8,6 +8,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_proto::POLICIES;
+#[cfg(test)]
 use mcp_secrets::signing::Urgency;
 use mcp_tenancy::{
     BadIssuer, Confirmation, Credential, Denied, IssuerKeys, TokenClaims, TokenKind, Verifier,
@@ -100,7 +101,8 @@ impl Tokens {
         outcome.map(drop).map_err(TokensError::Keys)
     }
 
-    /// Changes the keys now, whatever the schedule says.
+    /// Changes the keys now, whatever the schedule says; the command does it on the keys alone.
+    #[cfg(test)]
     pub(crate) async fn rotate(&self, urgency: Urgency) -> Result<(), TokensError> {
         let outcome = self.keys.rotate(urgency).await;
         self.verify_by_what_is_published()?;
