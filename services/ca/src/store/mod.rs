@@ -23,8 +23,8 @@ use mcp_svid::SpiffeId;
 use mcp_tenancy::PlatformScope;
 use mcp_types::{ServiceName, Timestamp};
 
-pub use self::rows::options;
 pub(crate) use self::rows::Rows;
+pub use self::rows::options;
 
 /// SHA-256 of something.
 pub(crate) type Sha256 = [u8; 32];
