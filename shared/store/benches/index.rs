@@ -58,6 +58,7 @@ fn index(criterion: &mut Criterion) {
         }
     });
 
+    let everywhere = Narrowing::default();
     let mut n = 10_000;
     criterion.bench_function(
         "index: put a message of thirty words (SQLite, without its commit)",
@@ -76,14 +77,13 @@ fn index(criterion: &mut Criterion) {
         let query = Query::parse(query);
         criterion.bench_function(&format!("index: find {name} among 10,000 messages (SQLite)"), |bencher| {
             bencher.iter(|| {
-                let found = index.search(&mut tx, &query, &Narrowing::default(), 20, None);
-                black_box(runtime.block_on(found).expect("searched"))
+                let found = runtime.block_on(index.search(&mut tx, &query, &everywhere, 20, None));
+                black_box(found.expect("searched"))
             });
         });
     }
     let query = Query::parse("budget report");
-    let found =
-        runtime.block_on(index.search(&mut tx, &query, &Narrowing::default(), 1, None)).expect("searched");
+    let found = runtime.block_on(index.search(&mut tx, &query, &everywhere, 1, None)).expect("searched");
     let text = (0..20).map(message).collect::<Vec<_>>().join(" ");
     criterion.bench_function("index: snippet of 4 KB", |bencher| {
         bencher.iter(|| black_box(Matcher::new(&query, found.languages).snippet(&text, 200)));
