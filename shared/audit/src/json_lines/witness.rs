@@ -67,7 +67,7 @@ impl Witness {
         witness.read(signed.as_ref())?;
         let rows = witness.progress.tree.size();
         match covered.filter(|size| rows < *size) {
-            Some(size) => Err(changed(format!("{rows} rows are there and {size} were signed"))),
+            Some(size) => Err(changed(&format!("{rows} rows are there and {size} were signed"))),
             None => Ok(witness),
         }
     }
@@ -143,13 +143,13 @@ impl Witness {
             *bytes = end;
         }
         match differs(tree) {
-            true => Err(changed(format!("its first {} rows are not those that were signed", tree.size()))),
+            true => Err(changed(&format!("its first {} rows are not those that were signed", tree.size()))),
             false => Ok(()),
         }
     }
 }
 
-fn changed(how: String) -> io::Error {
+fn changed(how: &str) -> io::Error {
     let advice =
         "`mcp audit verify` says more; to go on with a new log, move this one aside with its checkpoint";
     io::Error::new(io::ErrorKind::InvalidData, format!("the audit log was changed: {how} ({advice})"))

@@ -72,7 +72,7 @@ impl LogFiles {
         let text = match fs::read_to_string(&path) {
             Ok(text) => Zeroizing::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let drawn = Zeroizing::new(BASE64_STANDARD.encode(&*LogSigner::draw_seed(entropy)));
+                let drawn = Zeroizing::new(BASE64_STANDARD.encode(LogSigner::draw_seed(entropy).as_slice()));
                 if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
                 }

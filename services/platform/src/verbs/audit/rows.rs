@@ -20,19 +20,30 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const ALLOWED: Style = AnsiColor::Green.on_default();
 const DENIED: Style = AnsiColor::Red.on_default().bold();
 
+/// Rows of several logs, by time, and where each log ended.
+#[derive(Default)]
+struct Newest {
+    /// With the name of its log.
+    rows: Vec<(String, AuditRow)>,
+    ends: Vec<u64>,
+}
+
 /// Prints rows of all logs that are meant, by time.
 pub(super) fn list(args: &ListArgs, format: Format) -> Result<(), Failure> {
-    let (rows, _) = newest(&args.logs.find_open()?, &args.filter, args.limit)?;
-    rows.iter().for_each(|(log, row)| print(log, row, format));
+    let newest = Newest::of(&args.logs.find_open()?, &args.filter, args.limit)?;
+    newest.rows.iter().for_each(|(log, row)| print(log, row, format));
     Ok(())
 }
 
 /// Prints the newest rows, and goes on as they come.
 pub(super) fn tail(args: &TailArgs, format: Format) -> Result<(), Failure> {
     let logs = args.logs.find_open()?;
-    let (rows, mut ends) = newest(&logs, &args.filter, args.lines)?;
+    let Newest { rows, mut ends } = Newest::of(&logs, &args.filter, args.lines)?;
     rows.iter().for_each(|(log, row)| print(log, row, format));
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         thread::sleep(LOOK_EVERY);
         for (log, end) in logs.iter().zip(&mut ends) {
             log.each_from(*end, |_, entry, now| {
@@ -44,35 +55,34 @@ pub(super) fn tail(args: &TailArgs, format: Format) -> Result<(), Failure> {
             })?;
         }
     }
-    Ok(())
 }
 
-/// The newest rows that `filter` takes, with their logs, by time; and where each log ended.
-fn newest(
-    logs: &[Log],
-    filter: &Filter,
-    most: usize,
-) -> Result<(Vec<(String, AuditRow)>, Vec<u64>), Failure> {
-    let (mut rows, mut ends) = (Vec::new(), Vec::new());
-    for log in logs {
-        let (mut of_log, mut end) = (VecDeque::new(), 0);
-        log.each_from(0, |_, entry, now| {
-            end = now;
-            // A line that was cut short by a kill is no row; `verify` counts it all the same.
-            if let Some(row) = entry.row().ok().filter(|row| filter.takes(row)) {
-                of_log.push_back(row);
-                if of_log.len() > most {
-                    of_log.pop_front();
+// === impl Newest ===
+
+impl Newest {
+    /// The newest rows of `logs` that `filter` takes, at most so many.
+    fn of(logs: &[Log], filter: &Filter, most: usize) -> Result<Self, Failure> {
+        let mut newest = Self::default();
+        for log in logs {
+            let (mut of_log, mut end) = (VecDeque::new(), 0);
+            log.each_from(0, |_, entry, now| {
+                end = now;
+                // A line that was cut short by a kill is no row; `verify` counts it all the same.
+                if let Some(row) = entry.row().ok().filter(|row| filter.takes(row)) {
+                    of_log.push_back(row);
+                    if of_log.len() > most {
+                        of_log.pop_front();
+                    }
                 }
-            }
-            Ok(())
-        })?;
-        rows.extend(of_log.into_iter().map(|row| (log.name(), row)));
-        ends.push(end);
+                Ok(())
+            })?;
+            newest.rows.extend(of_log.into_iter().map(|row| (log.name(), row)));
+            newest.ends.push(end);
+        }
+        newest.rows.sort_by_key(|(_, row)| row.time);
+        newest.rows.drain(..newest.rows.len().saturating_sub(most));
+        Ok(newest)
     }
-    rows.sort_by_key(|(_, row)| row.time);
-    let newest = rows.split_off(rows.len().saturating_sub(most));
-    Ok((newest, ends))
 }
 
 fn print(log: &str, row: &AuditRow, format: Format) {

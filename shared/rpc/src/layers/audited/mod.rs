@@ -198,34 +198,38 @@ impl Proof {
     }
 
     /// Looks for the row when the call has ended with `answer`: what is still to be done, or the answer.
-    fn settle(self, answer: Answer) -> Result<Answer, Settling> {
+    fn settle(self, answer: Answer) -> Settled {
         let Self { shared, scope, evidence, row } = self;
         let code = answer.as_ref().map_or(None, |response| code_in(response.headers()));
         let failed = code.filter(|code| *code != Code::Ok);
         match failed {
             _ if evidence.is_taken() => {
                 shared.sink.kept(row);
-                Ok(answer)
+                Settled::Done(answer)
             }
-            Some(_) if evidence.is_refused() => Err(Settling::Lost),
+            Some(_) if evidence.is_refused() => Settled::Lost,
             Some(code) => {
                 // Nothing was written; that it was let in and came to nothing is told like a read.
                 shared.keep_within(&scope, AuditRow { code: Some(code_name(code).into()), ..row });
-                Ok(answer)
+                Settled::Done(answer)
             }
             None => {
                 // A repeat, or a write beside the tenant's rows: no transaction took the row, so it is kept by itself.
                 let sink = Arc::clone(&shared.sink);
                 let recorded = Box::pin(async move { sink.keep(&scope, &evidence, row).await });
-                Err(Settling::Keep(recorded, answer))
+                Settled::Keep(recorded, answer)
             }
         }
     }
 }
 
 /// What is still to be done about a call that has ended.
-enum Settling {
+enum Settled {
+    /// Nothing: its row is where it should be.
+    Done(Answer),
+    /// To keep its row, and to answer then.
     Keep(Recorded, Answer),
+    /// To say that its row could not be kept.
     Lost,
 }
 
@@ -296,11 +300,9 @@ where
                     let answered = ready!(inner.poll(cx));
                     let Some(proof) = proof.take() else { return Poll::Ready(answered) };
                     match proof.settle(answered) {
-                        Ok(answer) => return Poll::Ready(answer),
-                        Err(Settling::Keep(recorded, answer)) => {
-                            Self::Kept { recorded, answer: Some(answer) }
-                        }
-                        Err(Settling::Lost) => Self::Lost,
+                        Settled::Done(answer) => return Poll::Ready(answer),
+                        Settled::Keep(recorded, answer) => Self::Kept { recorded, answer: Some(answer) },
+                        Settled::Lost => Self::Lost,
                     }
                 }
                 AuditingProjection::Kept { recorded, answer } => {
