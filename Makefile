@@ -16,6 +16,10 @@ ARGS ?=
 NEXTEST_ARGS ?=
 BENCH_ARGS ?=
 
+# The specifications that also run on PostgreSQL and OpenBao: those of data. (One signs with the platform's own key, which
+# does not leave a vault.)
+ON_SERVERS := binary(/^(contexts|histories|isolation|roles|windows)$$/) & !test(a_window_acts_with_the_callers_rights)
+
 CONSOLE := services/gateway/console
 BROWSER := tests/browser
 STAMPS := .tools/stamps
@@ -57,6 +61,7 @@ test: ## Run every check and every test, installing what they need
 	  "build=cargo build -p mcp-platform" \
 	  "rust=cargo nextest run --workspace $(NEXTEST_ARGS)" \
 	  "split=MCP_WORLD=split cargo nextest run -p mcp-tests $(NEXTEST_ARGS)" \
+	  "servers=MCP_WORLD=servers cargo nextest run -p mcp-tests -E '$(ON_SERVERS)' $(NEXTEST_ARGS)" \
 	  "doctests=cargo test --workspace --doc --quiet" \
 	  "python=$(MAKE) --no-print-directory test-python" \
 	  "browser=$(MAKE) --no-print-directory test-browser"

@@ -110,7 +110,7 @@ fn own(service: Service, layout: &Layout, home: &Path) -> Table {
     text(&said)
 }
 
-fn merged(base: &str, extra: &str) -> String {
+pub(super) fn merged(base: &str, extra: &str) -> String {
     let mut table = text(base);
     over(&mut table, text(extra));
     table.to_string()

@@ -2,6 +2,7 @@
 
 mod config;
 mod process;
+mod servers;
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 use tokio::{sync::OnceCell, time::Instant};
 
 pub use self::process::{Process, binary, use_binary};
+use self::servers::Servers;
 use crate::{
     identity::{Authorities, Identities},
     signer::Signer,
@@ -48,6 +50,8 @@ pub enum Mode {
     Up,
     /// `mcp serve`: a process each.
     Split,
+    /// `mcp up`, with everything kept in PostgreSQL and OpenBao.
+    Servers,
 }
 
 /// Where everything is.
@@ -77,6 +81,8 @@ pub struct World {
     extra: String,
     layout: Layout,
     processes: Vec<Process>,
+    /// Declared after the processes: they outlive what speaks to them.
+    _servers: Option<Servers>,
     identities: Identities,
     signer: OnceCell<Signer>,
 }
@@ -102,12 +108,13 @@ impl Service {
 // === impl Mode ===
 
 impl Mode {
-    /// What the environment asks for: `MCP_WORLD=up` or `split`; one process by default.
+    /// What the environment asks for: `MCP_WORLD=up`, `split` or `servers`; one process, embedded, by default.
     pub fn of_environment() -> Self {
         match std::env::var("MCP_WORLD").as_deref() {
             Ok("split") => Self::Split,
+            Ok("servers") => Self::Servers,
             Ok("up") | Err(_) => Self::Up,
-            Ok(other) => panic!("MCP_WORLD is `up` or `split`, not `{other}`"),
+            Ok(other) => panic!("MCP_WORLD is `up`, `split` or `servers`, not `{other}`"),
         }
     }
 }
@@ -128,9 +135,15 @@ impl World {
     /// Starts a platform in this mode.
     pub async fn start_as(mode: Mode, extra: &str) -> Self {
         let home = tempfile::Builder::new().prefix("mcp-world-").tempdir().expect("a folder");
-        let (layout, processes) = begin(home.path(), mode, extra).await;
+        let servers = (mode == Mode::Servers).then(|| Servers::start(home.path()));
+        let extra = match &servers {
+            Some(servers) => config::merged(servers.config(), extra),
+            None => extra.to_owned(),
+        };
+        let (layout, processes) = begin(home.path(), mode, &extra).await;
         let identities = Identities::new(&layout);
-        Self { home, mode, extra: extra.to_owned(), layout, processes, identities, signer: OnceCell::new() }
+        let signer = OnceCell::new();
+        Self { home, mode, extra, layout, processes, _servers: servers, identities, signer }
     }
 
     /// How it runs.
@@ -188,7 +201,7 @@ impl World {
         let mut command = std::process::Command::new(binary());
         command.args(arguments);
         match self.mode {
-            Mode::Up => command.arg("--data-dir").arg(self.home.path().join("data")),
+            Mode::Up | Mode::Servers => command.arg("--data-dir").arg(self.home.path().join("data")),
             Mode::Split => command.arg("--config").arg(self.home.path().join("verbs.toml")),
         };
         command.output().expect("the command runs")
@@ -272,7 +285,7 @@ async fn begin(home: &Path, mode: Mode, extra: &str) -> (Layout, Vec<Process>) {
     let mut failures = String::new();
     for _ in 0..3 {
         let begun = match mode {
-            Mode::Up => up(home, extra).await,
+            Mode::Up | Mode::Servers => up(home, extra).await,
             Mode::Split => split(home, extra).await,
         };
         match begun {
