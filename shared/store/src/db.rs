@@ -45,7 +45,7 @@ struct Inner {
 
 #[derive(Debug)]
 enum House {
-    Files(Files),
+    Files(Box<Files>),
     Server(Pool),
 }
 
@@ -79,7 +79,7 @@ impl Db {
         let tables = options.tables;
         let keyring = options.keys.clone().map(|keys| Arc::new(Keyring::new(service, keys)));
         let house = match place.into() {
-            Place::Folder(folder) => House::Files(Files::open(&folder, service, options).await?),
+            Place::Folder(folder) => House::Files(Box::new(Files::open(&folder, service, options).await?)),
             Place::Server(server) => {
                 let pool = Pool::new(*server, service, options.wait_max)?;
                 postgres::check(&pool, &options).await?;

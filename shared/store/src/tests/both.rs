@@ -36,7 +36,7 @@ async fn a_tenant_sees_its_own_rows_and_no_others(house: House) {
 
     assert_eq!(notes(&db, &tenant("acme")).await, ["acme's plan"]);
     assert_eq!(notes(&db, &tenant("globex")).await, ["globex' plan"]);
-    assert_eq!(select(&mut *db.read_platform(&platform()).await.expect("read")).await, ["nobody's plan"]);
+    assert_eq!(select(&mut db.read_platform(&platform()).await.expect("read")).await, ["nobody's plan"]);
 
     let mut tx = db.within(&tenant("acme")).await.expect("within");
     let all = sql("UPDATE note SET text = 'acme''s now'").execute(&mut tx).await.expect("updated");
@@ -178,7 +178,7 @@ async fn values_come_back_as_they_went(house: House) {
         sql("SELECT n, i, t, b FROM thing ORDER BY n").fetch_all(&mut tx).await.expect("read");
     assert_eq!(back, things);
     let by_bytes: Option<(i64,)> = sql("SELECT n FROM thing WHERE b = $1")
-        .bind(&[0_u8, 255, 7])
+        .bind([0_u8, 255, 7])
         .fetch_optional(&mut tx)
         .await
         .expect("read");

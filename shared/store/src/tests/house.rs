@@ -218,7 +218,7 @@ pub(super) async fn select(tx: &mut Tx) -> Vec<String> {
 }
 
 pub(super) async fn notes(db: &Db, scope: &TenantScope) -> Vec<String> {
-    select(&mut *db.read(scope).await.expect("read")).await
+    select(&mut db.read(scope).await.expect("read")).await
 }
 
 pub(super) fn copy(from: &std::path::Path, to: &std::path::Path) {

@@ -36,6 +36,7 @@ on_both_engines! {
     the_first_keys_outlive_a_write_that_was_taken_back
     keys_are_kept_for_a_bounded_time_and_number
     a_rotated_key_seals_anew_while_calls_go_on
+    a_rotation_waits_for_who_writes_under_the_old_key
     resealing_that_was_cut_off_goes_on
     a_forgotten_tenant_is_gone_and_no_other
     declared_tables_are_held_against_the_real_ones
@@ -230,6 +231,29 @@ async fn a_rotated_key_seals_anew_while_calls_go_on(house: House) {
     drop(tx);
     let again = db.reseal(&acme, &mut |_| ()).await.expect("nothing to do");
     assert_eq!((again.version, again.keys_removed), (2, 0));
+}
+
+async fn a_rotation_waits_for_who_writes_under_the_old_key(house: House) {
+    let db = house.open_with(cards(&house)).await.expect("opens");
+    let mut tx = db.within(&tenant("acme")).await.expect("within");
+    let front = tx.seal(&FRONT, &row(1), b"under the old key").expect("sealed");
+    let rotation = tokio::spawn({
+        let db = db.clone();
+        async move {
+            db.rotate_key(&tenant("acme")).await.expect("rotated");
+            db.reseal(&tenant("acme"), &mut |_| ()).await.expect("resealed")
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!rotation.is_finished(), "or the key would be taken away from what is yet to be committed");
+    sql("INSERT INTO card (deck, n, front, back, seen) VALUES ('spades', 1, $1, NULL, 0)")
+        .bind(front)
+        .execute(&mut tx)
+        .await
+        .expect("inserted");
+    tx.commit().await.expect("committed");
+    assert_eq!(rotation.await.expect("joined").keys_removed, 1);
+    assert_eq!(fronts(&db, &tenant("acme")).await, ["under the old key"]);
 }
 
 async fn resealing_that_was_cut_off_goes_on(house: House) {
