@@ -34,6 +34,4 @@ mod service;
 mod store;
 mod tokens;
 
-pub use self::{
-    config::Config, rotate::rotate_signing_keys, run::run, store::options as store_options,
-};
+pub use self::{config::Config, rotate::rotate_signing_keys, run::run, store::options as store_options};

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &UpArgs, format: Format) -> Result<(), Failure> {
     let config = PlatformConfig::load_for_up(args.config.as_deref())?;
     rules::check(&config, &ServiceChoice::ALL)?;
     if !args.listen.ip().to_canonical().is_loopback() {
-        return Err(Failure::config(format!("`--listen` is {}, and `mcp up` keeps to this machine", args.listen))
+        return Err(Failure::config(format!("`--listen` is {}, and `mcp up` keeps to loopback", args.listen))
             .advise("listen on 127.0.0.1 or [::1]; to be reached by others, run each service with `mcp serve SERVICE --config FILE`"));
     }
     config.check_listen("--listen", args.listen)?;

@@ -21,8 +21,8 @@ use mcp_types::{TenantSlug, Timestamp, UserName};
 
 #[cfg(test)]
 pub(crate) use self::migrated::Migrated;
-pub use self::rows::options;
 pub(crate) use self::rows::Rows;
+pub use self::rows::options;
 use crate::{
     members::{Authority, Forbidden, Member},
     roles::Role,

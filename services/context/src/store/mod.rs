@@ -29,9 +29,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::rows::Quota;
+pub use self::rows::options;
 #[cfg(test)]
 pub(crate) use self::suite::sqlite_contexts;
-pub use self::rows::options;
 pub(crate) use self::{
     change::{Change, Event},
     context::{Context, Fork, Place},
