@@ -178,8 +178,7 @@ async fn signed(world: &World, tenant: &str, rows: u64) -> Value {
 
 fn verified(world: &World, arguments: &[&str]) -> Vec<Value> {
     let output = audit(world, &[&["verify", "--output", "json"], arguments].concat());
-    let told: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&output.stderr)));
+    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     told.as_array().expect("a list").clone()
 }
 
