@@ -16,6 +16,10 @@ use crate::World;
 /// A digest of each table of each database, by its path and name.
 pub type Digest = BTreeMap<String, String>;
 
+/// What the store itself lays down with the first row of any kind, be it one of the audit log: whose the file is, which
+/// migrations it has, and the key that the rows are sealed under.
+const OF_EVERY_DATABASE: [&str; 4] = ["mcp_file", "mcp_migration", "mcp_store_migration", "mcp_tenant_key"];
+
 /// Digests what is stored now; the audit log is not among it.
 pub async fn of(world: &World) -> Digest {
     let mut digest = Digest::new();
@@ -29,7 +33,7 @@ pub async fn of(world: &World) -> Digest {
         }
         // A tenant that was only ever refused has a database for its audit log, and nothing else in it.
         let is_log_alone = |(_, rows, table): &(String, String, String)| {
-            rows.starts_with("0 rows") || table.starts_with("mcp_")
+            rows.starts_with("0 rows") || OF_EVERY_DATABASE.contains(&table.as_str())
         };
         if !stored.iter().all(is_log_alone) {
             digest.extend(stored.into_iter().map(|(place, rows, _)| (place, rows)));

@@ -53,13 +53,13 @@ type Running = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 pub(crate) fn run(args: &UpArgs, format: Format) -> Result<(), Failure> {
     let config = PlatformConfig::load_for_up(args.config.as_deref())?;
     rules::check(&config, &ServiceChoice::ALL)?;
-    if !args.listen.ip().to_canonical().is_loopback() {
-        return Err(Failure::config(format!("`--listen` is {}, and `mcp up` keeps to loopback", args.listen))
-            .advise("listen on 127.0.0.1 or [::1]; to be reached by others, run each service with `mcp serve SERVICE --config FILE`"));
-    }
-    config.check_listen("--listen", args.listen)?;
     let metrics = config.listen.metrics.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    config.check_listen("listen.metrics", metrics)?;
+    for (key, address) in [("--listen", args.listen), ("listen.metrics", metrics)] {
+        if !address.ip().to_canonical().is_loopback() {
+            return Err(Failure::config(format!("`{key}` is {address}, and `mcp up` keeps to loopback"))
+                .advise("listen on 127.0.0.1 or [::1]; to be reached by others, run each service with `mcp serve SERVICE --config FILE`"));
+        }
+    }
 
     start_log(config.log_format(), &config.log.filter)?;
     set_process_limits();

@@ -59,7 +59,7 @@
 //! # use mcp_store::{Db, StoreError, sql};
 //! # use mcp_tenancy::TenantScope;
 //! async fn titles(db: &Db, scope: &TenantScope) -> Result<Vec<(String,)>, StoreError> {
-//!     let mut tx = mcp_store::tx::Tx::sqlite(todo!());
+//!     let mut tx = mcp_store::tx::Tx::sqlite(unreachable!());
 //!     sql("SELECT title FROM notes").fetch_all(&mut tx).await
 //! }
 //! ```
