@@ -1,6 +1,8 @@
 //! Starting, stopping, being killed: what a process promises beyond its calls.
 
 use std::{
+    io::{Read as _, Write as _},
+    process::{Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,8 +16,9 @@ use mcp_tests::{
     user::summarizing,
     web::{self, Http},
     wire::{Wire, framed},
-    world::Service,
+    world::{Service, binary},
 };
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 
@@ -287,4 +290,46 @@ async fn wait_for_calls_in_flight(world: &World) {
         ticks => Err(format!("{ticks} ticks")),
     })
     .await;
+}
+
+#[test]
+fn a_word_to_stop_is_heard_while_it_still_says_that_it_is_ready() {
+    let home = tempfile::tempdir().expect("a folder");
+    let ready = home.path().join("ready.json");
+    let (mut said, saying) = std::io::pipe().expect("a pipe");
+    // As much as a pipe holds: whoever says more waits until it is read.
+    (&saying).write_all(&[b'\n'; 65_536]).expect("room for as much");
+    let mut platform = Command::new(binary())
+        .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(home.path().join("data"))
+        .arg("--ready-file")
+        .arg(&ready)
+        .stdout(saying)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    let begun = Instant::now();
+    while !ready.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not ready");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+
+    let id = i32::try_from(platform.id()).ok().and_then(Pid::from_raw).expect("its ID");
+    kill_process(id, Signal::TERM).expect("sent");
+    // Long enough for the word to be lost, if nobody listened.
+    std::thread::sleep(Duration::from_millis(300));
+    let heard = std::thread::spawn(move || said.read_to_end(&mut Vec::new()));
+
+    let asked = Instant::now();
+    let ended = loop {
+        match platform.try_wait().expect("its own child") {
+            None if asked.elapsed() < Duration::from_secs(20) => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            ended => break ended,
+        }
+    };
+    let _ = platform.kill();
+    assert_eq!(ended.and_then(|status| status.code()), Some(0), "it stops, and well");
+    heard.join().expect("no panic").expect("all of it was read");
 }

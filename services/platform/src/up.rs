@@ -9,7 +9,7 @@ use std::{
     future::Future,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    pin::Pin,
+    pin::{Pin, pin},
     time::Duration,
 };
 
@@ -126,11 +126,13 @@ async fn platform(
             service.serving().await;
         }
     };
+    // Listened to once and from here on: a word that came between two listeners would be lost.
+    let mut told = pin!(shell.stop.on_signals());
     let ended_early = tokio::select! {
         () = serving => None,
         ended = running.join_next() => Some(outcome(ended)),
         () = tokio::time::sleep(START_MAX) => Some(Err(Failure::software("the services did not start in time"))),
-        signal = shell.stop.on_signals() => Some(signal.map(drop).map_err(|source| Failure::io("hear signals", source))),
+        signal = &mut told => Some(signal.map(drop).map_err(|source| Failure::io("hear signals", source))),
     };
     if let Some(ended) = ended_early {
         return stopped(ended, running, shell, data_dir).await;
@@ -144,7 +146,7 @@ async fn platform(
 
     let ended = tokio::select! {
         ended = running.join_next() => outcome(ended),
-        signal = shell.stop.on_signals() => match signal {
+        signal = &mut told => match signal {
             Ok(signal) => {
                 tracing::info!(signal, "stopping; calls in flight finish first");
                 Ok(())
